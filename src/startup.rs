@@ -35,7 +35,7 @@ use crate::pipelines::{Catalog, Projects};
 use crate::retention::{RetentionOptions, RetentionTask};
 use crate::runs::Backend;
 use crate::schedules::ScheduleTask;
-use crate::store::{SqliteStore, Store};
+use crate::store::Store;
 use crate::workspaces::Workspaces;
 
 pub use error::StartError;
@@ -64,7 +64,7 @@ pub async fn serve(args: ServeArgs) -> Result<(), StartError> {
     let umask = modes::restrict_umask();
     let run_as = find_run_as(&args)?;
     let data_dir = data_dir::create(&args.data.data_dir()?)?;
-    let store: Arc<dyn Store> = Arc::new(open_store(&args, &data_dir).await?);
+    let store = open_store(&args, &data_dir).await?;
     // The store locks the database only. This lock protects the other files of the folder, and is held until the
     // program ends.
     let _lock = data_dir::lock(&data_dir)?;
@@ -102,7 +102,7 @@ struct Server {
     /// The bound address, with the port that was chosen for port 0.
     addr: SocketAddr,
     data_dir: PathBuf,
-    store: Arc<dyn Store>,
+    store: Store,
     catalog: Catalog,
     projects: Arc<Projects>,
     stop: CancellationToken,
@@ -121,10 +121,10 @@ impl Server {
         // Commands get the limit that the server was started with: some programs fail with a high one.
         let initial_open_files = open_files::raise_limit();
         let group = GroupCommit { disk_wait: args.disk_wait, ..GroupCommit::default() };
-        let (journal, writer) = Journal::new(Arc::clone(&self.store), group);
+        let (journal, writer) = Journal::new(Arc::new(self.store.clone()), group);
         let (engine, engine_task, retention) = self.build_engine(&journal, commands, initial_open_files)?;
         let notify_task = NotificationTask::new(
-            Arc::clone(&self.store),
+            self.store.clone(),
             journal.clone(),
             args.public_url.clone(),
             args.egress(),
@@ -132,21 +132,21 @@ impl Server {
         )?;
         let notification_counts = notify_task.counts();
         tokio::spawn(writer.run());
-        tokio::spawn(database_probe::run(Arc::clone(&self.store), journal.clone(), stop.clone()));
+        tokio::spawn(database_probe::run(self.store.clone(), journal.clone(), stop.clone()));
         // Not awaited at shutdown: the next server repeats deliveries that were in flight.
         tokio::spawn(notify_task.run());
         let engine_task = tokio::spawn(engine_task.run());
         let retention =
-            RetentionTask::new(Arc::clone(&self.store), journal.clone(), self.catalog.clone(), retention, stop.clone());
+            RetentionTask::new(self.store.clone(), journal.clone(), self.catalog.clone(), retention, stop.clone());
         tokio::spawn(retention.run());
 
         let journal = journal.with_patience(REQUEST_WRITE_TIMEOUT);
         let (access, has_strong_token) = self.build_access(configured_token, &journal)?;
         if let Some(file) = &args.audit_log {
-            tokio::spawn(AuditFile::open(file, Arc::clone(&self.store) as _)?.run(stop.clone()));
+            tokio::spawn(AuditFile::open(file, self.store.clone())?.run(stop.clone()));
         }
         let backend = Backend {
-            store: Arc::clone(&self.store),
+            store: self.store.clone(),
             journal,
             engine,
             catalog: self.catalog.clone(),
@@ -220,7 +220,7 @@ impl Server {
                 catalog: self.catalog.clone(),
             }),
         };
-        let (engine, task) = Engine::new(Arc::clone(&self.store), journal.clone(), options, self.stop.clone());
+        let (engine, task) = Engine::new(self.store.clone(), journal.clone(), options, self.stop.clone());
         Ok((engine, task, retention))
     }
 
@@ -233,7 +233,7 @@ impl Server {
         let Some(token) = server_token(configured_token, self.args.no_token, &self.data_dir)? else {
             return Ok((None, true));
         };
-        let access = Access::new(&token, Arc::clone(&self.store) as _, Arc::new(journal.clone()), &self.stop);
+        let access = Access::new(&token, Arc::new(self.store.clone()), Arc::new(journal.clone()), &self.stop);
         tokio::spawn(access.clone().watch(self.stop.clone()));
         Ok((Some(access), bind::is_strong(&token)))
     }
@@ -323,13 +323,13 @@ fn listen(addr: SocketAddr) -> std::io::Result<TcpListener> {
     socket.listen(ACCEPT_BACKLOG)
 }
 
-async fn open_store(args: &ServeArgs, data_dir: &Path) -> Result<SqliteStore, StartError> {
+async fn open_store(args: &ServeArgs, data_dir: &Path) -> Result<Store, StartError> {
     let (place, opened) = match args.data.sqlite_url()? {
         None => {
             let file = data_dir.join(DATABASE_FILE);
-            (file.display().to_string(), SqliteStore::open(&file, args.durability).await)
+            (file.display().to_string(), Store::open_sqlite(&file, args.durability).await)
         }
-        Some(url) => (url.to_owned(), SqliteStore::open_url(url, args.durability).await),
+        Some(url) => (url.to_owned(), Store::open_url(url, args.durability).await),
     };
     opened.map_err(|source| StartError::Database { place, source })
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::credential_cache::CredentialCache;
 use super::expiry::is_session_valid;
 use super::secret::{self, TOKEN_PREFIX};
-use super::{AccessWriter, Purpose};
+use super::{AccessReader, AccessWriter, Purpose};
 use crate::journal::WriteError;
 use crate::model::access::{AccessList, CreatedToken, SessionView, TokenView};
 use crate::model::audit::{AuditAction, AuditFilter, AuditPage};
@@ -13,7 +13,7 @@ use crate::model::identity::{OWNER, is_name};
 use crate::model::visible::plain;
 use crate::model::{Problem, ProblemCode, Role, Timestamp};
 use crate::runs::Actor;
-use crate::store::access::{AccessOp, AccessStore, StoredCode, StoredSession, StoredToken};
+use crate::store::{AddLoginCode, AddToken, EndSession, RevokeToken, Store, StoredCode, StoredSession, StoredToken};
 
 /// Entries on a page of the audit log by default.
 const DEFAULT_AUDIT_ENTRIES: u32 = 50;
@@ -51,7 +51,7 @@ impl From<secret::NoRandomness> for Problem {
 pub struct AccessAdmin {
     /// The parent of sessions that were created with the server's own token.
     owner_parent: String,
-    store: Arc<dyn AccessStore>,
+    store: Arc<dyn AccessReader>,
     writer: Arc<dyn AccessWriter>,
     cache: Arc<CredentialCache>,
 }
@@ -59,7 +59,7 @@ pub struct AccessAdmin {
 impl AccessAdmin {
     pub(super) fn new(
         owner_parent: String,
-        store: Arc<dyn AccessStore>,
+        store: Arc<dyn AccessReader>,
         writer: Arc<dyn AccessWriter>,
         cache: Arc<CredentialCache>,
     ) -> Self {
@@ -132,7 +132,7 @@ impl AccessAdmin {
             used_at: None,
         };
         let audit = by.audit_entry(AuditAction::TokenCreate, None, Some(format!("{name} ({role})")));
-        match self.writer.access(AccessOp::AddToken(token.clone()), Some(audit)).await {
+        match self.writer.access(AddToken { token: token.clone() }.into(), Some(audit)).await {
             Err(WriteError::Refused) => {
                 let detail = format!("There is a token `{name}`. Choose another name, or revoke that one first.");
                 Err(Problem::new(ProblemCode::NameTaken, detail))
@@ -153,7 +153,7 @@ impl AccessAdmin {
         let found = by_id.or_else(|| tokens.iter().find(|known| known.name == token));
         let StoredToken { id, name, .. } = found.cloned().ok_or_else(not_found)?;
         let audit = by.audit_entry(AuditAction::TokenRevoke, None, Some(name));
-        match self.writer.access(AccessOp::RevokeToken(id.clone()), Some(audit)).await {
+        match self.writer.access(RevokeToken { id: id.clone() }.into(), Some(audit)).await {
             Err(WriteError::Refused) => return Err(not_found()),
             written => written?,
         }
@@ -172,7 +172,7 @@ impl AccessAdmin {
         let session =
             sessions.into_iter().find(|session| session.id == id && may_end(by, session)).ok_or_else(not_found)?;
         let audit = by.audit_entry(AuditAction::SessionEnd, None, Some(session.name));
-        match self.writer.access(AccessOp::EndSession(id.to_owned()), Some(audit)).await {
+        match self.writer.access(EndSession { id: id.to_owned() }.into(), Some(audit)).await {
             Err(WriteError::Refused) => return Err(not_found()),
             written => written?,
         }
@@ -195,7 +195,7 @@ impl AccessAdmin {
             expires_at,
         };
         let audit = by.map(|by| by.audit_entry(AuditAction::LoginLink, None, None));
-        self.writer.access(AccessOp::AddCode(stored), audit).await?;
+        self.writer.access(AddLoginCode { code: stored }.into(), audit).await?;
         Ok((code, expires_at))
     }
 }
@@ -209,7 +209,7 @@ fn may_end(by: &Actor, session: &StoredSession) -> bool {
 ///
 /// # Errors
 /// [`ProblemCode::BadRequest`]: the limit is out of bounds; errors of the database.
-pub async fn read_audit(store: &dyn AccessStore, filter: &AuditFilter) -> Result<AuditPage, Problem> {
+pub async fn read_audit(store: &Store, filter: &AuditFilter) -> Result<AuditPage, Problem> {
     let limit = match filter.limit {
         None => DEFAULT_AUDIT_ENTRIES,
         Some(limit) if (1..=MAX_AUDIT_ENTRIES).contains(&limit) => limit,

@@ -7,13 +7,12 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
 use crate::model::audit::AuditEntry;
-use crate::store::{AccessStore, StoreError};
+use crate::store::{Store, StoreError};
 
 const PAGE_ENTRIES: u32 = 500;
 
@@ -46,7 +45,7 @@ pub struct AuditFile {
     file: File,
     /// The id of the last entry in the file.
     last_id: i64,
-    store: Arc<dyn AccessStore>,
+    store: Store,
 }
 
 impl AuditFile {
@@ -54,7 +53,7 @@ impl AuditFile {
     ///
     /// # Errors
     /// [`AuditFileError`], also if the last line is not an entry of an audit log.
-    pub fn open(path: &Path, store: Arc<dyn AccessStore>) -> Result<Self, AuditFileError> {
+    pub fn open(path: &Path, store: Store) -> Result<Self, AuditFileError> {
         let opened = || -> io::Result<Self> {
             // Without NONBLOCK, opening a pipe that has no reader would block.
             let flags = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::expiry;
 use crate::model::Timestamp;
 use crate::store::StoreError;
-use crate::store::access::{Digest, StoredSession, StoredToken};
+use crate::store::{Digest, StoredSession, StoredToken};
 
 /// How long an entry is used before it is read again.
 const FRESH_FOR: Duration = Duration::from_secs(5);

@@ -1,7 +1,7 @@
 //! When sessions and tokens expire. Pure.
 
 use crate::model::Timestamp;
-use crate::store::access::{StoredSession, StoredToken};
+use crate::store::{StoredSession, StoredToken};
 
 /// A session expires after 12 hours without use.
 pub const MAX_IDLE_MS: i64 = 12 * 60 * 60 * 1000;

@@ -4,10 +4,12 @@ use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
 
-use super::AccessWriter;
+use super::{AccessReader, AccessWriter};
 use crate::journal::WriteError;
-use crate::store::StoreError;
-use crate::store::access::{AccessOp, AccessStore, Digest, NewAudit, StoredCode, StoredSession, StoredToken};
+use crate::store::{
+    AddLoginCode, AddSession, AddToken, Digest, EndSession, GuardedCommand, NewAudit, RecordAudit, RedeemLoginCode,
+    RevokeToken, StoreError, StoredCode, StoredSession, StoredToken,
+};
 
 #[derive(Debug, Default)]
 pub struct MemoryAccessStore(Mutex<AccessTables>);
@@ -32,23 +34,24 @@ impl MemoryAccessStore {
 
 #[async_trait]
 impl AccessWriter for MemoryAccessStore {
-    async fn access(&self, op: AccessOp, audit: Option<NewAudit>) -> Result<(), WriteError> {
+    async fn access(&self, command: GuardedCommand, audit: Option<NewAudit>) -> Result<(), WriteError> {
         self.with(|tables| {
-            match op {
-                AccessOp::Note | AccessOp::SeeSession(..) | AccessOp::UseToken(..) => {}
-                AccessOp::AddSession(session) => tables.sessions.push(session),
-                AccessOp::TakeCode(digest, session) => {
+            match command {
+                GuardedCommand::RecordAudit(RecordAudit(entry)) => tables.audit.push(entry),
+                GuardedCommand::AddSession(AddSession { session }) => tables.sessions.push(session),
+                GuardedCommand::RedeemLoginCode(RedeemLoginCode { digest, session }) => {
                     let at = tables.codes.iter().position(|code| code.digest == digest).ok_or(WriteError::Refused)?;
                     tables.codes.remove(at);
                     tables.sessions.push(session);
                 }
-                AccessOp::EndSession(id) => tables.sessions.retain(|session| session.id != id),
-                AccessOp::AddToken(token) => tables.tokens.push(token),
-                AccessOp::RevokeToken(id) => {
+                GuardedCommand::EndSession(EndSession { id }) => tables.sessions.retain(|session| session.id != id),
+                GuardedCommand::AddToken(AddToken { token }) => tables.tokens.push(token),
+                GuardedCommand::RevokeToken(RevokeToken { id }) => {
                     tables.tokens.retain(|token| token.id != id);
                     tables.sessions.retain(|session| session.parent != id);
                 }
-                AccessOp::AddCode(code) => tables.codes.push(code),
+                GuardedCommand::AddLoginCode(AddLoginCode { code }) => tables.codes.push(code),
+                _ => {}
             }
             tables.audit.extend(audit);
             Ok(())
@@ -57,7 +60,7 @@ impl AccessWriter for MemoryAccessStore {
 }
 
 #[async_trait]
-impl AccessStore for MemoryAccessStore {
+impl AccessReader for MemoryAccessStore {
     async fn session(&self, digest: &Digest) -> Result<Option<StoredSession>, StoreError> {
         Ok(self.with(|tables| tables.sessions.iter().find(|session| session.digest == *digest).cloned()))
     }

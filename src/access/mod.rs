@@ -25,8 +25,10 @@ use crate::model::audit::AuditAction;
 use crate::model::identity::OWNER;
 use crate::model::{AuthMethod, Problem, ProblemCode, Role, Timestamp};
 use crate::runs::{Actor, OUTCOME_DONE, audit_via, refused_outcome};
-use crate::store::StoreError;
-use crate::store::access::{AccessOp, AccessStore, Digest, NewAudit, StoredSession};
+use crate::store::{
+    AddSession, Digest, EndSession, GuardedCommand, NewAudit, RecordAudit, RedeemLoginCode, Store, StoreError,
+    StoredCode, StoredSession, StoredToken, TouchSession, TouchToken,
+};
 pub use admin::{AccessAdmin, parse_lifetime_ms, read_audit};
 pub use audit_file::{AuditFile, AuditFileError};
 use credential_cache::{CredentialCache, StoredCredential};
@@ -49,17 +51,62 @@ const MAX_USER_AGENT_CHARS: usize = 200;
 /// Writes tokens, sessions and the audit log. In the server, that is the journal's writer.
 #[async_trait]
 pub trait AccessWriter: Send + Sync {
-    /// Executes `op` and writes `audit` in the same transaction.
+    /// Executes `command` and writes `audit` in the same transaction.
     ///
     /// # Errors
-    /// [`WriteError::Refused`] as [`AccessOp`] says; errors of the database.
-    async fn access(&self, op: AccessOp, audit: Option<NewAudit>) -> Result<(), WriteError>;
+    /// [`WriteError::Refused`] as the command says; errors of the database.
+    async fn access(&self, command: GuardedCommand, audit: Option<NewAudit>) -> Result<(), WriteError>;
 }
 
 #[async_trait]
 impl AccessWriter for Journal {
-    async fn access(&self, op: AccessOp, audit: Option<NewAudit>) -> Result<(), WriteError> {
-        Self::access(self, op, audit).await
+    async fn access(&self, command: GuardedCommand, audit: Option<NewAudit>) -> Result<(), WriteError> {
+        self.execute(command, audit).await
+    }
+}
+
+/// Reads tokens, sessions and login codes. In the server, that is the [`Store`].
+#[async_trait]
+pub trait AccessReader: Send + Sync {
+    /// The session whose cookie has this digest.
+    ///
+    /// # Errors
+    /// The database could not be read. Likewise below.
+    async fn session(&self, digest: &Digest) -> Result<Option<StoredSession>, StoreError>;
+
+    /// All sessions that end after `now`, the one that was used last first.
+    async fn sessions(&self, now: Timestamp) -> Result<Vec<StoredSession>, StoreError>;
+
+    /// The token whose secret has this digest.
+    async fn token(&self, digest: &Digest) -> Result<Option<StoredToken>, StoreError>;
+
+    /// All tokens, newest first.
+    async fn tokens(&self) -> Result<Vec<StoredToken>, StoreError>;
+
+    /// The login code with this digest.
+    async fn code(&self, digest: &Digest) -> Result<Option<StoredCode>, StoreError>;
+}
+
+#[async_trait]
+impl AccessReader for Store {
+    async fn session(&self, digest: &Digest) -> Result<Option<StoredSession>, StoreError> {
+        Self::session(self, digest).await
+    }
+
+    async fn sessions(&self, now: Timestamp) -> Result<Vec<StoredSession>, StoreError> {
+        Self::sessions(self, now).await
+    }
+
+    async fn token(&self, digest: &Digest) -> Result<Option<StoredToken>, StoreError> {
+        Self::token(self, digest).await
+    }
+
+    async fn tokens(&self) -> Result<Vec<StoredToken>, StoreError> {
+        Self::tokens(self).await
+    }
+
+    async fn code(&self, digest: &Digest) -> Result<Option<StoredCode>, StoreError> {
+        Self::code(self, digest).await
     }
 }
 
@@ -77,7 +124,7 @@ impl From<NoAccessControl> for Problem {
 #[derive(Clone)]
 pub struct Access {
     server_token: ServerToken,
-    store: Arc<dyn AccessStore>,
+    store: Arc<dyn AccessReader>,
     writer: Arc<dyn AccessWriter>,
     cache: Arc<CredentialCache>,
 }
@@ -100,7 +147,7 @@ impl Access {
     /// Access with the server's own token. All streams end with `stop`.
     pub fn new(
         token: &str,
-        store: Arc<dyn AccessStore>,
+        store: Arc<dyn AccessReader>,
         writer: Arc<dyn AccessWriter>,
         stop: &CancellationToken,
     ) -> Self {
@@ -141,7 +188,7 @@ impl Access {
             return Ok(None);
         };
         if self.cache.should_write_use(&digest, now) {
-            self.write_in_background(AccessOp::UseToken(token.id.clone(), now));
+            self.write_in_background(TouchToken { id: token.id.clone(), at: now });
         }
         let parent = Some(token.id);
         Ok(Some(Principal {
@@ -167,7 +214,7 @@ impl Access {
             return Ok(None);
         };
         if self.cache.should_write_use(&digest, now) {
-            self.write_in_background(AccessOp::SeeSession(session.id.clone(), now));
+            self.write_in_background(TouchSession { id: session.id.clone(), at: now });
         }
         let StoredSession { id, name, role, key_digest, parent, .. } = session;
         let session = Some(RequestSession::new(id, key_digest));
@@ -220,11 +267,11 @@ impl Access {
             outcome: OUTCOME_DONE.to_owned(),
             detail: code.map(|_| "by a login link".to_owned()),
         };
-        let op = match code {
-            Some(digest) => AccessOp::TakeCode(digest, session),
-            None => AccessOp::AddSession(session),
+        let command = match code {
+            Some(digest) => RedeemLoginCode { digest, session }.into(),
+            None => AddSession { session }.into(),
         };
-        match self.writer.access(op, Some(audit)).await {
+        match self.writer.access(command, Some(audit)).await {
             // Another browser has used the code in the meantime.
             Err(WriteError::Refused) => Err(LoginError::Invalid),
             written => Ok(written.map(|()| LoginSecrets { cookie, key })?),
@@ -261,7 +308,7 @@ impl Access {
     /// The database did not accept the write.
     pub async fn log_out(&self, session: &RequestSession, by: &Actor) -> Result<(), WriteError> {
         let audit = by.audit_entry(AuditAction::Logout, None, None);
-        match self.writer.access(AccessOp::EndSession(session.id.clone()), Some(audit)).await {
+        match self.writer.access(EndSession { id: session.id.clone() }.into(), Some(audit)).await {
             // Refused: the session has ended already.
             Ok(()) | Err(WriteError::Refused) => {}
             Err(error) => return Err(error),
@@ -303,17 +350,18 @@ impl Access {
         let writer = Arc::clone(&self.writer);
         tokio::spawn(async move {
             let (action, actor) = (audit.action, audit.actor.clone());
-            if let Err(error) = writer.access(AccessOp::Note, Some(audit)).await {
+            if let Err(error) = writer.access(RecordAudit(audit).into(), None).await {
                 tracing::warn!(%error, ?action, actor, "an entry of the audit log was lost: the database did not accept it");
             }
         });
     }
 
     /// Writes the time of the last use. A failure is ignored, because the next use writes it again.
-    fn write_in_background(&self, op: AccessOp) {
+    fn write_in_background(&self, command: impl Into<GuardedCommand>) {
+        let command = command.into();
         let writer = Arc::clone(&self.writer);
         tokio::spawn(async move {
-            let _ = writer.access(op, None).await;
+            let _ = writer.access(command, None).await;
         });
     }
 

@@ -9,7 +9,7 @@ use super::Purpose;
 use crate::model::identity::OWNER;
 use crate::model::{AuthMethod, CurrentUser, Problem, ProblemCode, Role};
 use crate::runs::Actor;
-use crate::store::access::Digest;
+use crate::store::Digest;
 
 /// Who makes a request, and what they may do.
 #[derive(Clone, Debug)]

@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest as _, Sha256};
 
-use crate::store::access::Digest;
+use crate::store::Digest;
 
 /// What a secret is for. Digests for different purposes never match.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

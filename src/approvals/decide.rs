@@ -5,7 +5,7 @@ use crate::model::kinds::{Approval, ApprovalState};
 use crate::model::pipeline::Approvers;
 use crate::model::{ApprovalDecision, ApprovalRequest, FramePayload, Problem, ProblemCode, Run};
 use crate::runs::{Actor, Backend, ChangeError, committed_run, get, refused_outcome, retry_on_conflict, run_id};
-use crate::store::{AccessOp, Change, Guard, NewAudit, NewFrame, RunKey, Write};
+use crate::store::{DecideApproval, NewAudit, NewFrame, RecordAudit, RunKey, RunWrite};
 
 /// The longest note of a decision.
 const MAX_NOTE_CHARS: usize = 2000;
@@ -93,9 +93,9 @@ async fn decide_once(
         exclude: answer.exclude.clone(),
         note: answer.note.clone(),
     };
-    let guard = Guard::Asked(run.attempt, seq);
     let audit = Some(Box::new(audit.clone()));
-    let mut write = Write { audit, ..Write::new(key, guard, Change::Answer(answer.clone())) };
+    let decide = DecideApproval { run: key, attempt: run.attempt, question_seq: seq, answer: answer.clone() };
+    let mut write = RunWrite { audit, ..RunWrite::new(decide) };
     write.frames.push(NewFrame::now(run.phase.map(Into::into), &FramePayload::Approval(approval)));
     let committed = backend.journal.write(write).await?;
     backend.engine.wake();
@@ -135,6 +135,6 @@ async fn check_second_person(backend: &Backend, key: RunKey, run: &Run, actor: &
     let entry = actor.audit_entry(AuditAction::Refused, Some(run.id.clone()), Some("answer".to_owned()));
     let entry = NewAudit { outcome: refused_outcome(&problem), ..entry };
     // The decision is refused even if the audit log cannot be written.
-    let _ = backend.journal.access(AccessOp::Note, Some(entry)).await;
+    let _ = backend.journal.execute(RecordAudit(entry), None).await;
     Err(problem)
 }

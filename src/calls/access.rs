@@ -87,7 +87,7 @@ pub async fn read_audit(
     context::respond(
         async {
             context::require_role(Role::Admin)?;
-            access::read_audit(&*context::backend()?.store, &filter).await
+            access::read_audit(&context::backend()?.store, &filter).await
         }
         .await,
     )

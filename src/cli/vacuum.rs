@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::config::{DATABASE_FILE, DataArgs, DatabaseUrlError, NoDataDir};
-use crate::store::{SqliteStore, StoreError, VacuumError, Vacuumed, vacuum as vacuum_file};
+use crate::store::{StoreError, VacuumError, Vacuumed, file_of_url, vacuum as vacuum_file};
 
 /// Why the database was not compacted.
 #[derive(Debug, thiserror::Error)]
@@ -40,9 +40,7 @@ impl fmt::Display for VacuumReport {
 pub fn vacuum(args: &DataArgs) -> Result<VacuumReport, VacuumCommandError> {
     let file = match args.sqlite_url()? {
         None => args.data_dir()?.join(DATABASE_FILE),
-        Some(url) => {
-            SqliteStore::file_of(url).map_err(|source| VacuumCommandError::Open { url: url.to_owned(), source })?
-        }
+        Some(url) => file_of_url(url).map_err(|source| VacuumCommandError::Open { url: url.to_owned(), source })?,
     };
     let sizes = vacuum_file(&file)?;
     Ok(VacuumReport { place: file.display().to_string(), sizes })

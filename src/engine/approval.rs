@@ -7,7 +7,7 @@ use super::background::BackgroundCommands;
 use crate::journal::WriteError;
 use crate::model::kinds::{Approval, ApprovalState};
 use crate::model::{ApprovalRule, FramePayload, PhaseSpec, Run};
-use crate::store::{Change, NewFrame};
+use crate::store::{NewFrame, RequestApproval, RunWrite};
 
 /// Whether a phase needs an approval. `is_carried_over`: earlier phases ran in earlier attempts.
 ///
@@ -53,7 +53,7 @@ pub(super) async fn request_approval(
         exclude: Vec::new(),
         note: None,
     };
-    let mut write = attempt.write(Change::Ask { phase: Arc::clone(&phase), question });
+    let mut write = RunWrite::new(RequestApproval { lease: attempt.lease, phase: Arc::clone(&phase), question });
     write.frames.push(NewFrame::now(Some(phase), &FramePayload::Approval(asked)));
     attempt.commit(write).await.map(drop)
 }

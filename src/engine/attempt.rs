@@ -12,7 +12,7 @@ use super::state::EngineState;
 use crate::journal::{MaskGuard, WriteError};
 use crate::model::kinds::{Failure, Notice};
 use crate::model::{FinalStatus, FramePayload, Run, Timestamp};
-use crate::store::{Assignment, Change, Committed, Guard, Lease, NewFrame, StoreError, Write};
+use crate::store::{AppendFrames, Assignment, Committed, Lease, NewFrame, RunWrite, StoreError};
 use crate::workspaces::folder_name;
 
 /// The wait before a failed read is repeated.
@@ -47,16 +47,16 @@ impl Attempt {
         attempt
     }
 
-    /// A write under the attempt's lease.
-    pub(super) fn write(&self, change: Change) -> Write {
-        Write::new(self.lease.run, Guard::Lease(self.lease), change)
+    /// A write of frames under the attempt's lease.
+    pub(super) fn append(&self) -> RunWrite {
+        RunWrite::new(AppendFrames { lease: self.lease })
     }
 
     /// Writes to the journal.
     ///
     /// # Errors
     /// [`WriteError::Refused`] once the lease is lost, or the database's error.
-    pub(super) async fn commit(&self, write: Write) -> Result<Committed, WriteError> {
+    pub(super) async fn commit(&self, write: RunWrite) -> Result<Committed, WriteError> {
         self.state.journal.write(write).await
     }
 
@@ -109,7 +109,7 @@ impl Attempt {
         notice: Option<Notice>,
         stuck: Option<ProcessList>,
     ) -> Result<(), WriteError> {
-        let mut write = self.write(Change::None);
+        let mut write = self.append();
         write.frames.extend(notice.map(|notice| NewFrame::now(Some(Arc::clone(phase)), &FramePayload::Notice(notice))));
         if let Some(stuck) = stuck {
             let failure = stuck_failure(&stuck);

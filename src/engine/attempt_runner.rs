@@ -19,7 +19,7 @@ use super::state::EngineState;
 use crate::journal::WriteError;
 use crate::model::kinds::{Failure, PhaseChange};
 use crate::model::{FinalStatus, Timestamp};
-use crate::store::{Change, Lease, RunKey, StoreError};
+use crate::store::{Lease, LeaseHolder, RunKey, StoreError};
 
 /// A claimed attempt that is about to be executed.
 pub(super) struct AttemptRunner {
@@ -98,18 +98,19 @@ impl AttemptRunner {
         let Some(FinalWrite { outcome, phase, rest }) = sequence.run().await? else { return Ok(()) };
         background.end().await?;
         let outcome = attempt.with_stuck_processes(outcome);
-        let mut write = attempt.write(Change::None);
+        let mut write = attempt.append();
         let skipped = rest.iter().map(|spec| PhaseChange::skipped(spec.name.clone()));
         if let Some(phase) = phase {
             phase.add_to(&mut write, BTreeMap::new());
         }
         skipped.for_each(|phase| write.add_phase(phase));
+        let holder = LeaseHolder::Worker(attempt.lease);
         let write = match outcome.to {
             // The next attempt carries over the phases that have completed by now.
             FinalStatus::Interrupted => {
-                interrupt(write, &attempt.assignment().await?, outcome.reason, InterruptCause::Shutdown)
+                interrupt(holder, write, &attempt.assignment().await?, outcome.reason, InterruptCause::Shutdown)
             }
-            _ => outcome.finish(write),
+            _ => outcome.finish(holder, write),
         };
         // Removed before the run is finished: a client that sees its end must find no processes or folders of it.
         let run = &assignment.run;
@@ -122,7 +123,7 @@ impl AttemptRunner {
     async fn fail_for_full_disk(&self) -> Result<(), WriteError> {
         let attempt = &self.attempt;
         let assignment = attempt.assignment().await?;
-        let mut write = attempt.write(Change::None);
+        let mut write = attempt.append();
         close_phases(&mut write, &assignment.run, Timestamp::now());
         let outcome = match &assignment.cancel_by {
             Some(by) => AttemptOutcome::cancelled(by),
@@ -137,6 +138,6 @@ impl AttemptRunner {
         kill_attempt_orphans(&workspaces.path(&run.id, run.attempt)).await;
         attempt.end_commands(run).await;
         workspaces.discard(&run.id, run.attempt).await;
-        attempt.commit(outcome.finish(write)).await.map(drop)
+        attempt.commit(outcome.finish(LeaseHolder::Worker(attempt.lease), write)).await.map(drop)
     }
 }

@@ -8,8 +8,8 @@ use super::attempt::Attempt;
 use super::clock::later;
 use super::state::EngineState;
 use crate::journal::WriteError;
-use crate::model::{Status, Timestamp, Transition};
-use crate::store::{Change, Guard, NewFrame, RunKey, Write};
+use crate::model::{Timestamp, Transition};
+use crate::store::{ClaimRun, NewFrame, ResumeRun, RunKey, RunWrite};
 
 /// Claims a pending run. `None` if it is no longer pending: another server has claimed it, or it was cancelled or
 /// deleted.
@@ -24,8 +24,8 @@ pub(super) async fn claim_run(
 ) -> Result<Option<Attempt>, WriteError> {
     let owner = state.options.owner.clone();
     let reason = format!("started on {owner}");
-    let change = Change::Claim { owner, until: later(Timestamp::wall(), state.options.lease) };
-    let mut claim = Write::new(run, Guard::Standing(Status::Pending, attempt), change);
+    let lease_until = later(Timestamp::wall(), state.options.lease);
+    let mut claim = RunWrite::new(ClaimRun { run, attempt, owner, lease_until });
     claim.frames.push(NewFrame::status(Transition::Claim, reason));
     match state.journal.write(claim).await {
         Ok(won) => Ok(Some(Attempt::new(state, attempt, &won, shutdown))),
@@ -44,9 +44,9 @@ pub(super) async fn resume_run(
     attempt: u32,
     shutdown: CancellationToken,
 ) -> Result<Option<Attempt>, WriteError> {
-    let until = later(Timestamp::wall(), state.options.lease);
-    let change = Change::Resume { owner: state.options.owner.clone(), until };
-    match state.journal.write(Write::new(run, Guard::Answered(attempt), change)).await {
+    let lease_until = later(Timestamp::wall(), state.options.lease);
+    let resume = ResumeRun { run, attempt, owner: state.options.owner.clone(), lease_until };
+    match state.journal.write(RunWrite::new(resume)).await {
         Ok(won) => Ok(Some(Attempt::new(state, attempt, &won, shutdown))),
         Err(WriteError::Refused) => Ok(None),
         Err(error) => Err(error),

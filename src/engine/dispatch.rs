@@ -14,7 +14,7 @@ use super::recovery::{Recovery, isolate_error};
 use super::state::EngineState;
 use crate::journal::WriteError;
 use crate::model::{RunId, Status};
-use crate::store::{RunKey, Write};
+use crate::store::{CancelPending, DecidedRun, RequestCancel, RunKey};
 
 /// How long the engine waits at most before it looks for waiting and lost runs again.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
@@ -67,7 +67,7 @@ impl EngineTask {
         let workspaces = &self.state.options.workspaces;
         let root = workspaces.root().to_owned();
         let _ = tokio::task::spawn_blocking(move || kill_orphans(&root)).await;
-        match self.state.store.asked().await {
+        match self.state.store.awaiting_approval().await {
             Ok(asked) => workspaces.sweep(&asked).await,
             Err(error) => tracing::warn!(%error, "cannot look for workspaces that no run needs; the next start will"),
         }
@@ -77,7 +77,7 @@ impl EngineTask {
     /// the others.
     async fn claim(&self, workers: &mut JoinSet<()>) -> Result<(), WriteError> {
         let (state, store) = (&self.state, &self.state.store);
-        for (run, attempt, goes_on) in store.answered(DECIDED_PAGE).await? {
+        for DecidedRun { run, attempt, goes_on } in store.decided(DECIDED_PAGE).await? {
             // A run that only has to end needs no free worker.
             if self.stop.is_cancelled() || goes_on && self.free(workers).is_none() {
                 break;
@@ -89,7 +89,7 @@ impl EngineTask {
         // them.
         while let Some(free) = self.free(workers) {
             let mut claimed = 0;
-            for (run, attempt) in store.waiting(free).await? {
+            for (run, attempt) in store.claimable(free).await? {
                 // After the stop signal, waiting runs are left to the next server.
                 if self.stop.is_cancelled() {
                     return Ok(());
@@ -137,8 +137,8 @@ impl EngineTask {
         let Some(run) = self.state.store.run(key).await? else { return Ok(()) };
         let by = format!("run {by}, which takes its place");
         let write = match run.status {
-            Status::Running => Write::ask_cancel(key, &run, by, self.state.options.grace, false),
-            _ => match Write::cancel_waiting(key, &run, &by) {
+            Status::Running => RequestCancel::write(key, &run, by, self.state.options.grace, false),
+            _ => match CancelPending::write(key, &run, &by) {
                 Some(write) => write,
                 // The run is finished.
                 None => return Ok(()),

@@ -20,12 +20,7 @@ pub struct Engine {
 
 impl Engine {
     /// Creates an engine, and the task that drives it until `stop` is cancelled and all its attempts have ended.
-    pub fn new(
-        store: Arc<dyn Store>,
-        journal: Journal,
-        options: EngineOptions,
-        stop: CancellationToken,
-    ) -> (Self, EngineTask) {
+    pub fn new(store: Store, journal: Journal, options: EngineOptions, stop: CancellationToken) -> (Self, EngineTask) {
         let running = RunningRuns::default();
         let state = Arc::new(EngineState { options, store, journal, wake_up: Notify::new(), running });
         (Self { state: Arc::clone(&state) }, EngineTask::new(state, stop))

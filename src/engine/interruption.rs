@@ -6,8 +6,8 @@ use std::sync::Arc;
 use super::outcome::AttemptOutcome;
 use crate::model::kinds::PhaseChange;
 use crate::model::pipeline::OnInterrupt;
-use crate::model::{FinalStatus, PhaseState, Pipeline, Run, Status, Timestamp, Transition, plan};
-use crate::store::{Assignment, Change, Guard, NewFrame, RunKey, Write};
+use crate::model::{FinalStatus, PhaseState, Pipeline, Run, Secrets, Status, Timestamp, Transition, plan};
+use crate::store::{Assignment, FinishAttempt, LeaseHolder, NewFrame, QueueAttempt, RunKey, RunWrite};
 
 /// How many attempts in a row may resume a run without getting any further. A run that crashes its server each time is
 /// not resumed forever.
@@ -55,33 +55,37 @@ pub(super) enum InterruptCause {
 }
 
 /// Ends a lost attempt. A cancellation or a rejection that was requested before wins over the interruption.
-pub(super) fn end_lost_attempt(lost: LostRun, assignment: &Assignment) -> Write {
+pub(super) fn end_lost_attempt(lost: LostRun, assignment: &Assignment) -> RunWrite {
     let Assignment { run, answer, cancel_by, .. } = assignment;
-    let write = recovery_write(lost, run, Some(cancel_by.is_some()));
+    let (holder, write) = recovery_write(lost, run, Some(cancel_by.is_some()));
     let why = lost.cause.reason();
     let with_cause =
         |outcome: AttemptOutcome| AttemptOutcome { reason: format!("{}; {why}", outcome.reason), ..outcome };
     match (cancel_by, answer) {
-        (Some(by), _) => with_cause(AttemptOutcome::cancelled(by)).finish(write),
-        (None, Some(answer)) if !answer.approved => with_cause(AttemptOutcome::rejected(&answer.by)).finish(write),
-        _ => interrupt(write, assignment, why.to_owned(), InterruptCause::WorkerLost),
+        (Some(by), _) => with_cause(AttemptOutcome::cancelled(by)).finish(holder, write),
+        (None, Some(answer)) if !answer.approved => {
+            with_cause(AttemptOutcome::rejected(&answer.by)).finish(holder, write)
+        }
+        _ => interrupt(holder, write, assignment, why.to_owned(), InterruptCause::WorkerLost),
     }
 }
 
 /// Ends a lost attempt whose assignment cannot be read, so that the run cannot be resumed.
-pub(super) fn end_unreadable_attempt(lost: LostRun, run: &Run, why: &str) -> Write {
-    interrupt_write(recovery_write(lost, run, None), format!("{}; {why}", lost.cause.reason()), None)
+pub(super) fn end_unreadable_attempt(lost: LostRun, run: &Run, why: &str) -> RunWrite {
+    let (holder, write) = recovery_write(lost, run, None);
+    interrupt_write(holder, write, format!("{}; {why}", lost.cause.reason()), None)
 }
 
-fn recovery_write(lost: LostRun, run: &Run, cancelled: Option<bool>) -> Write {
-    let guard = Guard::Lapsed { attempt: run.attempt, now: lost.before, head: run.head, cancelled };
-    let mut write = Write::new(lost.run, guard, Change::None);
-    close_phases(&mut write, run, lost.now);
-    write
+fn recovery_write(lost: LostRun, run: &Run, is_cancelled: Option<bool>) -> (LeaseHolder, RunWrite) {
+    let LostRun { run: key, before, now, .. } = lost;
+    let holder = LeaseHolder::Expired { run: key, attempt: run.attempt, before, head: run.head, is_cancelled };
+    let mut write = RunWrite::new(FinishAttempt { holder, to: FinalStatus::Interrupted, error: None, next: None });
+    close_phases(&mut write, run, now);
+    (holder, write)
 }
 
 /// Ends the phases of an attempt: the current one has failed, and the ones after it are skipped.
-pub(super) fn close_phases(write: &mut Write, run: &Run, now: Timestamp) {
+pub(super) fn close_phases(write: &mut RunWrite, run: &Run, now: Timestamp) {
     for phase in &run.phases {
         let (state, duration_ms) = match phase.state {
             PhaseState::Started => (PhaseState::Failed, phase.started_at.map(|at| now.since(at))),
@@ -101,29 +105,36 @@ pub(super) fn close_phases(write: &mut Write, run: &Run, now: Timestamp) {
 
 /// Turns a write with the ends of phases into one that interrupts the attempt, and queues the next attempt if the
 /// pipeline resumes by itself. `assignment` is the state of the run before the write.
-pub(super) fn interrupt(write: Write, assignment: &Assignment, mut reason: String, cause: InterruptCause) -> Write {
+pub(super) fn interrupt(
+    holder: LeaseHolder,
+    write: RunWrite,
+    assignment: &Assignment,
+    mut reason: String,
+    cause: InterruptCause,
+) -> RunWrite {
     if assignment.pipeline.on_interrupt != OnInterrupt::Resume {
-        return interrupt_write(write, reason, None);
+        return interrupt_write(holder, write, reason, None);
     }
     let ended = run_after(&write, &assignment.run);
     let from = resume_index(&ended, &assignment.pipeline);
-    let resumed = consecutive_resumes(assignment, from, cause);
-    if resumed > MAX_AUTOMATIC_RESUMES {
+    let resumes = consecutive_resumes(assignment, from, cause);
+    if resumes > MAX_AUTOMATIC_RESUMES {
         reason += &format!("; it was resumed {MAX_AUTOMATIC_RESUMES} times in a row and will not be resumed again");
-        return interrupt_write(write, reason, None);
+        return interrupt_write(holder, write, reason, None);
     }
-    let next = next_attempt(write.run, &ended, &assignment.pipeline, from, resumed);
-    interrupt_write(write, reason, next)
+    let next = next_attempt(holder.run(), &ended, &assignment.pipeline, from, resumes);
+    interrupt_write(holder, write, reason, next)
 }
 
-fn interrupt_write(mut write: Write, reason: String, next: Option<Write>) -> Write {
+fn interrupt_write(holder: LeaseHolder, mut write: RunWrite, reason: String, next: Option<RunWrite>) -> RunWrite {
     write.frames.push(NewFrame::status(Transition::Finish(FinalStatus::Interrupted), reason.clone()));
-    write.change = Change::Finish { to: FinalStatus::Interrupted, error: Some(reason), next: next.map(Box::new) };
+    let (error, next) = (Some(reason), next.map(Box::new));
+    write.command = FinishAttempt { holder, to: FinalStatus::Interrupted, error, next }.into();
     write
 }
 
 /// The run as this write leaves it.
-fn run_after(write: &Write, run: &Run) -> Run {
+fn run_after(write: &RunWrite, run: &Run) -> Run {
     let mut ended = Run { status: Status::Interrupted, ..run.clone() };
     for update in &write.phases {
         for phase in ended.phases.iter_mut().filter(|phase| phase.name == *update.name) {
@@ -142,31 +153,43 @@ fn resume_index(ended: &Run, pipeline: &Pipeline) -> usize {
 
 /// How many attempts in a row will have resumed the run by itself, counting the next one, which starts with the phase
 /// `from`.
-fn consecutive_resumes(Assignment { run, resumed, .. }: &Assignment, from: usize, cause: InterruptCause) -> u32 {
+fn consecutive_resumes(Assignment { run, resumes, .. }: &Assignment, from: usize, cause: InterruptCause) -> u32 {
     // Phases that were carried over ended before this attempt began.
     let is_of_this_attempt = |ended| run.started_at.is_some_and(|began| ended >= began);
     let has_progress = run.phases.iter().take(from).any(|phase| phase.finished_at.is_some_and(is_of_this_attempt));
     match cause {
         _ if has_progress => 1,
-        InterruptCause::Shutdown => *resumed,
-        InterruptCause::WorkerLost => resumed + 1,
+        InterruptCause::Shutdown => *resumes,
+        InterruptCause::WorkerLost => resumes + 1,
     }
 }
 
 /// The write that queues the next attempt.
-fn next_attempt(key: RunKey, ended: &Run, pipeline: &Pipeline, from: usize, resumed: u32) -> Option<Write> {
+fn next_attempt(key: RunKey, ended: &Run, pipeline: &Pipeline, from: usize, resumes: u32) -> Option<RunWrite> {
     let phase = pipeline.phases.get(from).map_or("", |spec| spec.name.as_str());
     let reason = format!("resumed automatically from phase {phase}");
-    Write::queue(key, ended, Arc::new(pipeline.clone()), ended.params.clone(), from, Some(resumed), reason)
+    let queue = QueueAttempt {
+        run: key,
+        status: ended.status,
+        attempt: ended.attempt,
+        pipeline: Arc::new(pipeline.clone()),
+        params: ended.params.clone(),
+        from_phase: from,
+        resumes: Some(resumes),
+        secrets: Secrets::new(),
+        asked_by: None,
+    };
+    queue.write(ended, reason)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::model::PhaseSpec;
+    use crate::store::{Lease, RunCommand};
 
     /// A running attempt that began at 100, with two ended phases and a running one.
-    fn assignment(ended: [i64; 2], resumed: u32, whole: bool) -> Assignment {
+    fn assignment(ended: [i64; 2], resumes: u32, whole: bool) -> Assignment {
         let at = |at: i64| Timestamp(at).to_string();
         let phase = |name: &str, state: &str, ended: Option<i64>| serde_json::json!({ "name": name, "state": state, "exit_code": null, "started_at": null, "finished_at": ended.map(at) });
         let [one, two] = ended;
@@ -181,17 +204,16 @@ mod tests {
         let pipeline =
             Pipeline { phases, restart_from_start: whole, on_interrupt: OnInterrupt::Resume, ..Pipeline::default() };
         let run = serde_json::from_value(run).unwrap();
-        Assignment { run, pipeline, answer: None, resumed, cancel_by: None }
+        Assignment { run, pipeline, answer: None, resumes, cancel_by: None }
     }
 
     /// The resume count of the next attempt, if there is one.
     fn counted(assignment: &Assignment, cause: InterruptCause) -> Option<u32> {
-        let write = Write::new(RunKey(1), Guard::There, Change::None);
-        let Change::Finish { next, .. } = interrupt(write, assignment, "why".to_owned(), cause).change else {
-            panic!()
-        };
-        next.map(|next| match next.change {
-            Change::Queue { resumed: Some(resumed), .. } => resumed,
+        let holder = LeaseHolder::Worker(Lease { run: RunKey(1), attempt: 3, token: 1 });
+        let write = RunWrite::new(FinishAttempt { holder, to: FinalStatus::Interrupted, error: None, next: None });
+        let write = interrupt(holder, write, assignment, "why".to_owned(), cause);
+        write.next().map(|next| match &next.command {
+            RunCommand::QueueAttempt(QueueAttempt { resumes: Some(resumes), .. }) => *resumes,
             other => panic!("{other:?}"),
         })
     }

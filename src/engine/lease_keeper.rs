@@ -9,7 +9,7 @@ use super::clock::later;
 use super::lease_term::{LeaseTerm, Renewal};
 use crate::journal::WriteError;
 use crate::model::Timestamp;
-use crate::store::Change;
+use crate::store::{ExtendLease, RunWrite};
 
 /// Holds the lease of one attempt.
 pub(super) struct LeaseKeeper<'a> {
@@ -41,8 +41,9 @@ impl<'a> LeaseKeeper<'a> {
 
     /// Renews once. The commit also says whether the run was cancelled through another server.
     async fn renew(&self) -> Renewal {
-        let lease = self.lease;
-        let extend = self.attempt.commit(self.attempt.write(Change::Extend { until: later(Timestamp::wall(), lease) }));
+        let lease_until = later(Timestamp::wall(), self.lease);
+        let extend = RunWrite::new(ExtendLease { lease: self.attempt.lease, lease_until });
+        let extend = self.attempt.commit(extend);
         let result = match self.term.deadline() {
             Some(by) => tokio::time::timeout_at(self.claimed + by, extend).await.ok(),
             None => Some(extend.await),

@@ -9,7 +9,7 @@ use super::command::report::{Exit, ServiceSignal};
 use crate::model::kinds::{Failure, PhaseChange};
 use crate::model::limits::Limit;
 use crate::model::{FinalStatus, FramePayload, PhaseSpec, Transition};
-use crate::store::{Change, NewFrame, Write};
+use crate::store::{FinishAttempt, LeaseHolder, NewFrame, RunWrite};
 
 /// How a phase's command ended.
 pub(super) enum CommandOutcome {
@@ -154,7 +154,7 @@ pub(super) struct PhaseResult {
 impl PhaseResult {
     /// Writes the phase frame and its error frame adjacently; `failed_before` reads the frame after the phase's last
     /// seq.
-    pub(super) fn add_to(self, write: &mut Write, outputs: BTreeMap<String, String>) {
+    pub(super) fn add_to(self, write: &mut RunWrite, outputs: BTreeMap<String, String>) {
         let name = self.change.name.as_str().into();
         write.add_ended_phase(self.change, outputs);
         write.frames.extend(self.failure.map(|failure| NewFrame::now(Some(name), &FramePayload::Error(failure))));
@@ -170,10 +170,10 @@ pub(super) struct AttemptOutcome {
 
 impl AttemptOutcome {
     /// Turns a write with the ends of phases into the final write of the attempt.
-    pub(super) fn finish(self, mut write: Write) -> Write {
+    pub(super) fn finish(self, holder: LeaseHolder, mut write: RunWrite) -> RunWrite {
         let Self { to, reason, error } = self;
         let message = error.as_ref().map(|error| error.message.clone());
-        write.change = Change::Finish { to, error: message, next: None };
+        write.command = FinishAttempt { holder, to, error: message, next: None }.into();
         write.frames.extend(error.map(|error| NewFrame::now(None, &FramePayload::Error(error))));
         write.frames.push(NewFrame::status(Transition::Finish(to), reason));
         write

@@ -20,7 +20,7 @@ use crate::journal::{Journal, WriteError};
 use crate::model::kinds::{Failure, MAX_LINE_BYTES};
 use crate::model::{FramePayload, Log, LogStream};
 use crate::secrets::Patterns;
-use crate::store::{Change, Guard, Lease, NewFrame, Write};
+use crate::store::{AppendFrames, Lease, NewFrame, RunWrite};
 use crate::terminal::{Event, Lines};
 
 /// How long an unfinished line is held back.
@@ -72,7 +72,7 @@ pub async fn journal_outputs(
                 share.merge(more.share);
                 items.extend(more.items);
             }
-            let mut write = Write::new(lease.run, Guard::Lease(lease), Change::None);
+            let mut write = RunWrite::new(AppendFrames { lease });
             write.frames = rows.frames(items, phase);
             let committed = journal.write(write).await?;
             if let Some(first) = committed.frames.first() {

@@ -16,7 +16,7 @@ use super::shortage_retry::{RetryResult, retry_while_short};
 use crate::confined_fs::Folder;
 use crate::journal::WriteError;
 use crate::model::{FramePayload, PhaseSpec};
-use crate::store::{Change, NewFrame};
+use crate::store::NewFrame;
 
 /// One phase of an attempt.
 pub(super) struct PhaseRunner<'a> {
@@ -58,7 +58,7 @@ impl PhaseRunner<'_> {
             let (all, next) = (self.spec.retries.times, humantime::format_duration(delay));
             failure.message += &format!("; retry {executions} of {all} in {next}");
             failure.retryable = true;
-            let mut write = self.attempt.write(Change::None);
+            let mut write = self.attempt.append();
             write.frames.push(NewFrame::now(Some(Arc::clone(self.name)), &FramePayload::Error(failure)));
             self.attempt.commit(write).await?;
             tokio::select! {

@@ -17,7 +17,7 @@ use super::variables::phase_variables;
 use crate::journal::WriteError;
 use crate::model::kinds::PhaseChange;
 use crate::model::{ApprovalDecision, FinalStatus, PhaseSpec, PhaseState};
-use crate::store::{Assignment, Change};
+use crate::store::{Assignment, EnterPhase, RunWrite};
 
 /// The phases of one attempt.
 pub(super) struct PhaseSequence<'a> {
@@ -152,12 +152,12 @@ impl<'a> PhaseSequence<'a> {
             return Ok(AttemptOutcome { to: FinalStatus::Interrupted, reason, error: None });
         }
         // The database knows who cancelled the run. A write without a change reads that in its transaction.
-        let asked = self.attempt.commit(self.attempt.write(Change::None)).await?;
+        let asked = self.attempt.commit(self.attempt.append()).await?;
         Ok(AttemptOutcome::cancelled(asked.cancel_by.as_deref().unwrap_or("an operator")))
     }
 
     async fn begin_phase(&self, name: &Arc<str>) -> Result<Instant, WriteError> {
-        let mut write = self.attempt.write(Change::Enter { phase: Arc::clone(name) });
+        let mut write = RunWrite::new(EnterPhase { lease: self.attempt.lease, phase: Arc::clone(name) });
         write.add_phase(PhaseChange {
             name: name.to_string(),
             state: PhaseState::Started,
@@ -178,7 +178,7 @@ impl<'a> PhaseSequence<'a> {
     }
 
     async fn end_phase(&self, result: PhaseResult, outputs: BTreeMap<String, String>) -> Result<(), WriteError> {
-        let mut write = self.attempt.write(Change::None);
+        let mut write = self.attempt.append();
         result.add_to(&mut write, outputs);
         self.attempt.commit(write).await.map(drop)
     }

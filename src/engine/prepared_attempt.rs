@@ -15,7 +15,7 @@ use crate::confined_fs::Folder;
 use crate::journal::WriteError;
 use crate::model::kinds::Failure;
 use crate::model::{AttemptInfo, FramePayload, Pipeline, Run};
-use crate::store::{Assignment, Change, NewFrame};
+use crate::store::{Assignment, NewFrame};
 use crate::workspaces::folder_name;
 
 /// An attempt that is ready for its phases.
@@ -112,7 +112,7 @@ async fn confine(
         Err(failure) => return Ok(Err(failure)),
     };
     if !notices.is_empty() {
-        let mut write = attempt.write(Change::None);
+        let mut write = attempt.append();
         write.frames.extend(notices.into_iter().map(|notice| NewFrame::now(None, &FramePayload::Notice(notice))));
         attempt.commit(write).await?;
     }

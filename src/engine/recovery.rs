@@ -29,7 +29,7 @@ impl Recovery<'_> {
             // Only runs that wait for an approval have a lease that never expires.
             LossCause::ServerGone | LossCause::WorkerFailed => Timestamp(i64::MAX),
         };
-        for (run, _) in self.state.store.lapsed(before).await? {
+        for (run, _) in self.state.store.expired_leases(before).await? {
             if !self.state.running.contains(run) {
                 isolate_error(run, self.recover_run(LostRun { run, cause, before, now }).await)?;
             }
@@ -61,7 +61,7 @@ impl Recovery<'_> {
             Err(WriteError::Refused) => return Ok(()),
             recovered => recovered?,
         };
-        let is_resumed = recovered.pulse.status.is_active();
+        let is_resumed = recovered.journal.status.is_active();
         tracing::warn!(run = key.0, attempt = run.attempt, is_resumed, "recovered a run whose worker was lost");
         kill_attempt_orphans(&options.workspaces.path(&run.id, run.attempt)).await;
         options.commands.end_attempt(&folder_name(&run.id, run.attempt)).await;

@@ -9,7 +9,7 @@ use super::command::shortage::{FIRST_RETRY_DELAY, MAX_RETRY_DELAY, REPORT_AFTER,
 use crate::journal::WriteError;
 use crate::model::FramePayload;
 use crate::model::kinds::Failure;
-use crate::store::{Change, NewFrame};
+use crate::store::NewFrame;
 
 /// The result of an operation that may have had to wait.
 pub(super) enum RetryResult<T, E> {
@@ -63,7 +63,7 @@ pub(super) async fn journal_shortage(
     tracing::warn!(run = attempt.lease.run.0, %error, "{waiting}");
     let message = format!("{waiting}: {error}. It goes on as soon as the system has what it needs");
     let failure = Failure { code: "system_shortage".to_owned(), message, retryable: true };
-    let mut write = attempt.write(Change::None);
+    let mut write = attempt.append();
     write.frames.push(NewFrame::now(phase.cloned(), &FramePayload::Error(failure)));
     attempt.commit(write).await.map(drop)
 }

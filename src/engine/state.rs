@@ -1,7 +1,7 @@
 //! What all parts of an engine share.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
@@ -13,7 +13,7 @@ use crate::store::{RunKey, Store};
 /// The state shared by an engine's dispatcher, its attempts and its handles.
 pub(super) struct EngineState {
     pub(super) options: EngineOptions,
-    pub(super) store: Arc<dyn Store>,
+    pub(super) store: Store,
     pub(super) journal: Journal,
     /// Notified when a run may be waiting or a worker is free.
     pub(super) wake_up: Notify,

@@ -9,7 +9,7 @@ use crate::model::trigger::DeliveryResult;
 use crate::model::{FramePayload, Hook, OriginKind, Pipeline, Problem, ProblemCode, Run, RunOrigin, Secrets, Status};
 use crate::pipelines::check_params;
 use crate::runs::{Backend, Starter, find_started, start_run};
-use crate::store::{NewDelivery, NewFrame, RunTrigger};
+use crate::store::{NewFrame, RecordHookDelivery, RunTrigger};
 
 /// The outcome of a delivery.
 pub enum HookOutcome {
@@ -66,13 +66,15 @@ pub async fn deliver(
     let name = pipeline.name.clone();
     let key = delivery.key(&name, body, if hook.repeat { KeyBy::Id } else { key_by });
     let outcome = start_for_delivery(backend, pipeline, hook, delivery, key, payload).await;
-    let entry = |result, reason: String| NewDelivery { result, reason: Some(reason), ..new_delivery(&name, delivery) };
+    let entry =
+        |result, reason: String| RecordHookDelivery { result, reason: Some(reason), ..new_delivery(&name, delivery) };
     let entry = match &outcome {
         // Recorded in the transaction that created the run.
         Ok(HookOutcome::Run(_, true)) => None,
-        Ok(HookOutcome::Run(run, false)) => {
-            Some(NewDelivery { run: Some(run.id.clone()), ..entry(DeliveryResult::Duplicate, duplicate_message(run)) })
-        }
+        Ok(HookOutcome::Run(run, false)) => Some(RecordHookDelivery {
+            run: Some(run.id.clone()),
+            ..entry(DeliveryResult::Duplicate, duplicate_message(run))
+        }),
         Ok(HookOutcome::Ignored(why)) => Some(entry(DeliveryResult::Ignored, why.clone())),
         // The entry could not be written either.
         Err(problem)
@@ -86,7 +88,7 @@ pub async fn deliver(
         Err(problem) => {
             let code = serde_json::to_value(problem.code).ok();
             let code = code.and_then(|code| code.as_str().map(str::to_owned));
-            Some(NewDelivery { code, ..entry(DeliveryResult::Refused, refusal_reason(problem)) })
+            Some(RecordHookDelivery { code, ..entry(DeliveryResult::Refused, refusal_reason(problem)) })
         }
     };
     if let Some(entry) = entry {
@@ -124,7 +126,7 @@ async fn start_for_delivery(
         errors.sort_by(|one, other| one.param.cmp(&other.param));
         return Err(Problem::params(errors));
     }
-    let trigger = Some(RunTrigger::Delivery(new_delivery(&pipeline.name, delivery)));
+    let trigger = Some(RunTrigger::Hook(new_delivery(&pipeline.name, delivery)));
     let starter = Starter { origin, frame, trigger, actor: None };
     let (run, is_new) = start_run(backend, pipeline, &input, None, key, starter).await?;
     Ok(HookOutcome::Run(Box::new(run), is_new))

@@ -4,7 +4,7 @@ use super::DeliveryHeaders;
 use crate::model::trigger::{DeliveryFilter, DeliveryPage, DeliveryResult};
 use crate::model::{Problem, ProblemCode, Timestamp};
 use crate::runs::{Backend, page_limit};
-use crate::store::{NewDelivery, TriggerOp, Trust};
+use crate::store::{RecordHookDelivery, SenderTrust};
 
 /// Deliveries on a page of the list: by default, and at most.
 const PAGE_DELIVERIES: (u32, u32) = (50, 200);
@@ -18,24 +18,24 @@ pub async fn list_deliveries(backend: &Backend, filter: &DeliveryFilter) -> Resu
     let fault = |text: &str| Problem::new(ProblemCode::BadRequest, format!("Invalid cursor `{text}`."));
     let before = filter.before.as_deref().filter(|before| !before.is_empty());
     let before = before.map(|before| before.parse::<i64>().map_err(|_| fault(before))).transpose()?;
-    let (deliveries, next) = backend.store.deliveries(filter, limit, before).await?;
+    let (deliveries, next) = backend.store.hook_deliveries(filter, limit, before).await?;
     Ok(DeliveryPage { deliveries, next: next.map(|key| key.to_string()) })
 }
 
 /// Adds a delivery to the list. The sender gets the same response if that fails.
-pub async fn record_delivery(backend: &Backend, delivery: NewDelivery) {
+pub async fn record_delivery(backend: &Backend, delivery: RecordHookDelivery) {
     let pipeline = delivery.pipeline.clone();
-    if let Err(error) = backend.journal.trigger(TriggerOp::Deliver(delivery)).await {
+    if let Err(error) = backend.journal.record_hook_delivery(delivery).await {
         tracing::warn!(pipeline, %error, "cannot record a hook delivery; it is missing in the list");
     }
 }
 
 /// The entry of a signed delivery that starts a run.
-pub(super) fn new_delivery(pipeline: &str, delivery: &DeliveryHeaders) -> NewDelivery {
-    NewDelivery {
+pub(super) fn new_delivery(pipeline: &str, delivery: &DeliveryHeaders) -> RecordHookDelivery {
+    RecordHookDelivery {
         at: Timestamp::now(),
         calls: 1,
-        trust: Trust::Signed,
+        trust: SenderTrust::Signed,
         pipeline: pipeline.to_owned(),
         forge: delivery.forge.to_owned(),
         event: delivery.event.clone(),

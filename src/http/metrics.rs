@@ -39,7 +39,7 @@ pub async fn metrics(State(app): State<AppState>, headers: HeaderMap) -> Respons
 type Labelled<M> = Family<[(&'static str, &'static str); 1], M>;
 
 async fn collect(app: &AppState) -> Result<Registry, StoreError> {
-    let (counts, size) = (app.backend.store.counts().await?, app.backend.store.size().await?);
+    let (counts, size) = (app.backend.store.status_counts().await?, app.backend.store.size().await?);
     let mut registry = Registry::with_prefix("runtrail");
     let runs = Labelled::<Gauge<u64, AtomicU64>>::default();
     for status in Status::ALL {
@@ -66,7 +66,7 @@ async fn collect(app: &AppState) -> Result<Registry, StoreError> {
     registry.register("database_free_bytes", "Unused bytes in the database", ConstGauge::new(size.free_bytes));
     registry.register("database_wal_bytes", "Size of the write-ahead log", ConstGauge::new(size.wal_bytes));
     let memory = Labelled::<Gauge<u64, AtomicU64>>::default();
-    for (kind, count) in app.backend.journal.kept().into_iter().chain([("crowds", app.broadcasts.count())]) {
+    for (kind, count) in app.backend.journal.memory_entries().into_iter().chain([("crowds", app.broadcasts.count())]) {
         memory.get_or_create(&[("of", kind)]).set(to_u64(count));
     }
     registry.register("memory_entries", "Entries kept in memory for readers, by kind", memory);

@@ -1,7 +1,7 @@
-//! Whether the database takes what the journal writes, and since when it does not.
+//! Whether the database accepts writes, and since when it does not.
 //!
-//! [`Condition`] is the rule, pure: moments are durations since any fixed one. [`Health`] is what the writer tells and
-//! everybody asks.
+//! [`Condition`] is the rule, pure: moments are durations since any fixed one. [`Health`] is what the writer updates
+//! and the rest of the program reads.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -9,18 +9,18 @@ use std::time::{Duration, Instant};
 use crate::model::{Outage, OutageKind, Problem, ProblemCode, Timestamp};
 use crate::store::StoreError;
 
-/// How long the database is waited for before that is called an outage: short locks are everyday.
+/// How long writes wait before that is an outage: short locks are normal.
 const OUTAGE_AFTER: Duration = Duration::from_secs(2);
 
-/// How long a call is under way before it is taken for one that hangs.
-const HANGS_AFTER: Duration = Duration::from_secs(3);
+/// How long a call is under way before it is considered hung.
+const HUNG_AFTER: Duration = Duration::from_secs(3);
 
-/// Where the database stands, by what its calls came to.
+/// The state of the database, by the results of its calls.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Condition {
     /// What the writer waits for, and since when it has waited without a break.
     waiting: Option<(OutageKind, Duration)>,
-    /// Since when a call is under way: a file system that hangs answers none.
+    /// Since when a call is under way: one to a hung file system does not return.
     calling: Option<Duration>,
 }
 
@@ -32,7 +32,7 @@ impl Condition {
 
     /// A call failed, and may succeed later.
     pub(super) fn failed(&mut self, kind: OutageKind, now: Duration) {
-        // The call has waited in vain from its begin on.
+        // The wait began with the call.
         let began = self.calling.take().unwrap_or(now);
         let since = self.waiting.map_or(began, |(_, since)| since);
         self.waiting = Some((kind, since));
@@ -45,18 +45,18 @@ impl Condition {
 
     /// How long the writer has waited.
     pub(super) fn waited(&self, now: Duration) -> Option<(OutageKind, Duration)> {
-        let hangs = self.calling.filter(|began| now.saturating_sub(*began) >= HANGS_AFTER);
+        let hangs = self.calling.filter(|began| now.saturating_sub(*began) >= HUNG_AFTER);
         let waiting = self.waiting.or(hangs.map(|began| (OutageKind::Unavailable, began)));
         waiting.map(|(kind, since)| (kind, now.saturating_sub(since)))
     }
 
-    /// What is wrong, and for how long. A full disk is told of at once: it does not pass by itself.
+    /// What is wrong, and for how long. A full disk is an outage at once: it does not pass by itself.
     pub(super) fn outage(&self, now: Duration) -> Option<(OutageKind, Duration)> {
         self.waited(now).filter(|(kind, waited)| *kind == OutageKind::DiskFull || *waited >= OUTAGE_AFTER)
     }
 }
 
-/// The health of the database, as all parts of a server know it.
+/// The health of the database, shared by all parts of a server.
 #[derive(Debug)]
 pub struct Health {
     /// What moments are counted from.
@@ -68,7 +68,7 @@ pub struct Health {
 #[derive(Clone, Debug, Default)]
 struct State {
     condition: Condition,
-    /// What the last failed call said.
+    /// The error of the last failed call.
     error: Option<StoreError>,
 }
 
@@ -131,18 +131,18 @@ impl Health {
         self.with(|state| state.condition.waited(now))
     }
 
-    /// Whether the writer waits for the database, be it for a moment.
+    /// Whether the writer waits for the database, even for a moment.
     pub fn is_waiting(&self) -> bool {
         self.waited().is_some()
     }
 
-    /// Why a write that was withdrawn was not made.
+    /// Why a withdrawn write was not made.
     pub(super) fn error(&self) -> StoreError {
         let known = self.with(|state| state.error.clone().filter(|_| state.condition.waiting.is_some()));
         known.unwrap_or_else(|| StoreError::Unavailable(Arc::new(NoAnswer)))
     }
 
-    /// What is wrong with the database now, if anything is.
+    /// What is wrong with the database now, if anything.
     pub fn outage(&self) -> Option<Outage> {
         let now = self.now();
         let (kind, waited) = self.with(|state| state.condition.outage(now))?;
@@ -155,7 +155,7 @@ impl Health {
     }
 }
 
-/// The database did not answer in time, and has said nothing yet.
+/// The database did not answer in time, and no call has failed yet.
 #[derive(Debug, thiserror::Error)]
 #[error("it did not answer in time")]
 struct NoAnswer;
@@ -190,7 +190,7 @@ mod tests {
     }
 
     proptest! {
-        /// An outage is what has failed since the last success: of the last failure's kind, told at once of a full disk
+        /// An outage is what has failed since the last success: of the last failure's kind, at once if the disk is full
         /// and after a while of everything else; and a success ends it.
         #[test]
         fn outage_is_what_failed_since_the_last_success(calls in calls(), later in 0..5000u64) {
@@ -216,7 +216,7 @@ mod tests {
                     }
                 }
                 let then = now + Duration::from_millis(later);
-                let hangs = began.filter(|began| then - *began >= HANGS_AFTER).map(|began| (OutageKind::Unavailable, began));
+                let hangs = began.filter(|began| then - *began >= HUNG_AFTER).map(|began| (OutageKind::Unavailable, began));
                 let told = expected.or(hangs).map(|(kind, since)| (kind, then - since));
                 prop_assert_eq!(condition.waited(then), told);
                 let outage = told.filter(|(kind, waited)| *kind == OutageKind::DiskFull || *waited >= OUTAGE_AFTER);

@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError, Weak};
 
 use super::ring::{EncodedFrames, FrameEncoding, Ring};
 use super::sync::{Mutex, MutexGuard, watch};
-use crate::store::{Committed, Pulse, RunKey};
+use crate::store::{Committed, JournalHead, RunKey};
 
 /// The sizes that readers work with. The defaults are those of the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,13 +37,13 @@ pub struct LiveRun {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HeadNotification {
     /// The head of the journal.
-    pub head: Pulse,
+    pub head: JournalHead,
     /// Whether the run was deleted, so that nothing can be read any more.
     pub is_deleted: bool,
 }
 
 impl LiveRun {
-    fn new(head: Pulse, options: ReadOptions) -> Self {
+    fn new(head: JournalHead, options: ReadOptions) -> Self {
         Self {
             ring: Mutex::new(Ring::new(options.ring_bytes)),
             head: watch::Sender::new(HeadNotification { head, is_deleted: false }),
@@ -54,11 +54,11 @@ impl LiveRun {
     /// Publishes a commit: the frames first, so that a notified reader finds them.
     fn publish(&self, committed: &Committed) {
         lock(&self.ring).push(&committed.frames);
-        self.publish_head(committed.pulse);
+        self.publish_head(committed.journal);
     }
 
     /// Notifies the readers if `head` is newer than the known one.
-    pub fn publish_head(&self, head: Pulse) {
+    pub fn publish_head(&self, head: JournalHead) {
         self.head.send_if_modified(|known| {
             let is_newer = head.head > known.head.head;
             if is_newer {
@@ -108,7 +108,7 @@ impl LiveRuns {
     /// A commit between that moment and this call may have been published before anybody subscribed. So the caller must
     /// read the head from the store afterwards and pass it to [`LiveRun::publish_head`]; every later commit is then
     /// notified.
-    pub fn subscribe(&self, run: RunKey, head: Pulse) -> Arc<LiveRun> {
+    pub fn subscribe(&self, run: RunKey, head: JournalHead) -> Arc<LiveRun> {
         let mut live = lock(&self.live);
         if let Some(live_run) = live.get(&run).and_then(Weak::upgrade) {
             return live_run;

@@ -1,11 +1,10 @@
-//! The secrets of runs that are carried out: masked in whatever is written of them, by whomever, before it is
-//! journaled.
+//! Masks the secrets of runs in everything that is written of them.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::secrets::{Patterns, mask_json, mask_text};
-use crate::store::{Change, RunKey, Write};
+use crate::store::{RunKey, RunWrite};
 
 type Known = Mutex<HashMap<RunKey, Arc<Patterns>>>;
 
@@ -15,7 +14,7 @@ pub struct Masks {
     known: Arc<Known>,
 }
 
-/// Keeps the secrets of a run masked. Dropped, they are forgotten.
+/// Masks the secrets of a run until it is dropped.
 #[derive(Debug)]
 pub struct MaskGuard {
     run: RunKey,
@@ -34,47 +33,44 @@ impl Drop for MaskGuard {
 }
 
 impl Masks {
-    /// Masks these secrets from now on.
     pub fn add(&self, run: RunKey, secrets: Arc<Patterns>) -> MaskGuard {
         self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(run, Arc::clone(&secrets));
         MaskGuard { run, secrets, known: Arc::clone(&self.known) }
     }
 
-    /// The secrets of a run.
     pub fn of(&self, run: RunKey) -> Option<Arc<Patterns>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner).get(&run).cloned()
     }
 
-    /// The same write without the run's secrets.
-    pub fn apply(&self, write: Write) -> Write {
-        match self.of(write.run) {
+    /// The write with its run's secrets masked.
+    pub fn apply(&self, write: RunWrite) -> RunWrite {
+        match self.of(write.run()) {
             Some(secrets) => mask(write, &secrets),
             None => write,
         }
     }
 }
 
-fn mask(mut write: Write, secrets: &Patterns) -> Write {
-    let text = |text: &mut String| {
-        if let Some(masked) = mask_text(secrets, text) {
-            *text = masked;
-        }
-    };
+fn mask(mut write: RunWrite, secrets: &Patterns) -> RunWrite {
+    mask_in_place(&mut write, secrets);
+    if let Some(next) = write.next_mut() {
+        mask_in_place(next, secrets);
+    }
+    write
+}
+
+fn mask_in_place(write: &mut RunWrite, secrets: &Patterns) {
     for frame in &mut write.frames {
         if let Some(masked) = mask_json(secrets, &frame.data) {
             frame.data = masked.into();
         }
     }
-    write.phases.iter_mut().flat_map(|phase| phase.outputs.values_mut()).for_each(text);
-    match &mut write.change {
-        Change::Ask { question, .. } => text(question),
-        Change::Finish { error, next, .. } => {
-            error.iter_mut().for_each(text);
-            *next = next.take().map(|next| Box::new(mask(*next, secrets)));
+    let outputs = write.phases.iter_mut().flat_map(|phase| phase.outputs.values_mut());
+    for text in outputs.chain(write.command.change_mut().texts_mut()) {
+        if let Some(masked) = mask_text(secrets, text) {
+            *text = masked;
         }
-        _ => {}
     }
-    write
 }
 
 #[cfg(test)]
@@ -82,17 +78,18 @@ mod tests {
     use super::*;
     use crate::model::kinds::{Failure, PhaseChange};
     use crate::model::{FinalStatus, FramePayload, PhaseState};
-    use crate::store::{Guard, NewFrame};
+    use crate::store::{FinishAttempt, Lease, LeaseHolder, NewFrame};
 
     #[test]
-    fn everything_written_of_a_run_is_masked() {
+    fn masks_cover_everything_that_is_written_of_a_run() {
         let masks = Masks::default();
         let guard = masks.add(RunKey(1), Arc::new(Patterns::new(["hunter-2"])));
         let said = "said hunter-2".to_owned();
         let error = Failure { code: "x".into(), message: said.clone(), retryable: false };
         let made = |run| {
-            let change = Change::Finish { to: FinalStatus::Failed, error: Some(said.clone()), next: None };
-            let mut write = Write::new(RunKey(run), Guard::There, change);
+            let holder = LeaseHolder::Worker(Lease { run: RunKey(run), attempt: 1, token: 1 });
+            let finish = FinishAttempt { holder, to: FinalStatus::Failed, error: Some(said.clone()), next: None };
+            let mut write = RunWrite::new(finish);
             write.frames.push(NewFrame::now(None, &FramePayload::Error(error.clone())));
             let phase = PhaseChange {
                 name: "a".into(),
@@ -105,11 +102,11 @@ mod tests {
             write.add_ended_phase(phase, [("x".to_owned(), said.clone())].into());
             write
         };
-        let shown = |write: Write| format!("{write:?}");
+        let shown = |write: RunWrite| format!("{write:?}");
         let masked = shown(masks.apply(made(1)));
         assert!(!masked.contains("hunter") && masked.matches("said ***").count() == 3, "{masked}");
         assert!(shown(masks.apply(made(2))).contains("hunter-2"));
-        // A later worker's secrets stay when an earlier one lets go.
+        // A later worker's secrets stay when an earlier one's are dropped.
         let later = masks.add(RunKey(1), Arc::new(Patterns::new(["hunter-2"])));
         drop(guard);
         assert!(masks.of(RunKey(1)).is_some());

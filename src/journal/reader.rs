@@ -7,16 +7,17 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::sync::Semaphore;
 
+use super::backend::JournalBackend;
 use super::live_runs::{HeadNotification, LiveRun};
 use super::ring::{EncodedFrames, FrameEncoding, encode};
 use super::sync::watch;
-use crate::store::{Pulse, RunKey, Store, StoreError};
+use crate::store::{JournalHead, RunKey, StoreError};
 
 /// A cursor on a run's journal. It returns every later frame exactly once, in order.
 ///
 /// It has no queue: a slow reader reads older frames later.
 pub struct Reader {
-    store: Arc<dyn Store>,
+    store: Arc<dyn JournalBackend>,
     live_run: Arc<LiveRun>,
     notifications: watch::Receiver<HeadNotification>,
     run: RunKey,
@@ -42,12 +43,12 @@ pub enum ReadStep {
     /// Encoded frames, in order.
     Frames(Vec<Bytes>),
     /// The run is finished, and all of its frames were returned.
-    End(Pulse),
+    End(JournalHead),
 }
 
 impl Reader {
     pub(super) fn new(
-        store: Arc<dyn Store>,
+        store: Arc<dyn JournalBackend>,
         live_run: Arc<LiveRun>,
         run: RunKey,
         cursor: u64,
@@ -97,7 +98,7 @@ impl Reader {
     }
 
     /// The last head that this reader was notified of.
-    pub fn pulse(&self) -> Pulse {
+    pub fn pulse(&self) -> JournalHead {
         self.notifications.borrow().head
     }
 
@@ -159,7 +160,7 @@ impl Reader {
 }
 
 async fn read_page(
-    store: Arc<dyn Store>,
+    store: Arc<dyn JournalBackend>,
     run: RunKey,
     cursor: u64,
     page_frames: u32,

@@ -10,9 +10,10 @@ use std::sync::{Arc, PoisonError};
 use futures::FutureExt;
 use futures::future::{BoxFuture, Shared};
 
+use super::backend::JournalBackend;
 use super::sync::{Mutex, MutexGuard, watch};
 use crate::model::{RunId, RunListUpdate};
-use crate::store::{RunKey, Store, StoreError};
+use crate::store::{RunKey, StoreError};
 
 /// How many changed runs are remembered. A reader that lags by more has to read the list again.
 const MAX_REMEMBERED_RUNS: usize = 1024;
@@ -168,7 +169,7 @@ impl RunListFeed {
     /// The store could not be read. The next call reads again.
     async fn read(
         self: &Arc<Self>,
-        store: &Arc<dyn Store>,
+        store: &Arc<dyn JournalBackend>,
         run: RunKey,
         version: u64,
     ) -> Result<Option<Arc<RunListUpdate>>, StoreError> {
@@ -210,7 +211,7 @@ impl RunListFeed {
 
 /// A cursor on the changes of the run list.
 pub struct ListReader {
-    store: Arc<dyn Store>,
+    store: Arc<dyn JournalBackend>,
     feed: Arc<RunListFeed>,
     version: watch::Receiver<u64>,
     cursor: u64,
@@ -227,7 +228,7 @@ pub enum ListStep {
 
 impl ListReader {
     /// A reader of all changes from now on. If the list is read after this call, no change is missed.
-    pub(super) fn new(store: Arc<dyn Store>, feed: Arc<RunListFeed>) -> Self {
+    pub(super) fn new(store: Arc<dyn JournalBackend>, feed: Arc<RunListFeed>) -> Self {
         let version = feed.version.subscribe();
         let cursor = *version.borrow();
         Self { store, feed, version, cursor }

@@ -1,9 +1,9 @@
-//! The writer: one task that owns all writing. Collect, commit, and only then tell.
+//! The writer: one task that owns all writing. It collects commands, commits them, and only then publishes them.
 //!
-//! What the database does not take for a reason that passes is tried again, in order, until it is taken: the jobs
-//! behind it wait, so memory is bounded, and in the end the command that prints waits too. Who asked with
-//! [patience](Handle::with_patience) may withdraw meanwhile, between two tries; then it never happens. While the disk
-//! is full, [`room`](super::room) says what is written all the same.
+//! A commit that fails for a reason that passes is repeated until it succeeds: the jobs behind it wait, so memory is
+//! bounded, and in the end the command that prints waits too. A caller with [patience](Handle::with_patience) may
+//! withdraw its job meanwhile, between two attempts; then it never happens. While the disk is full,
+//! [`disk_shares`](super::disk_shares) says what is written all the same.
 
 mod full_disk;
 mod job;
@@ -15,90 +15,95 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
+use super::backend::JournalBackend;
+use super::disk_shares::{DiskShares, output_of};
 use super::health::Health;
 use super::live_runs::LiveRuns;
-use super::room::{Shares, activity};
 use super::run_list_feed::{RunListEvent, RunListFeed};
 use super::sync::time::{self, Instant};
 use super::sync::watch;
 use crate::model::kinds::Failure;
 use crate::model::{FramePayload, OutageKind};
-use crate::store::{Change, NewFrame, Op, Outcome, Store, StoreError, Write};
+use crate::store::{DeleteRun, ListEvent, NewFrame, RunCommand, RunWrite, StoreCommand, StoreError, WriteOutcome};
 
 pub use job::Handle;
-use job::{Job, WAITING, Written, back, split};
+use job::{Job, MAX_WAITING_JOBS, Written, rejoin, split};
 
-/// How writes are put together.
+/// How writes are grouped into commits.
 #[derive(Clone, Copy, Debug)]
 pub struct GroupCommit {
     /// While commits follow each other, the least time from one to the next. The first after a pause does not wait.
     pub interval: Duration,
-    /// About how many bytes of frames are worth a commit at once: with so many the interval is not waited for.
-    pub enough: usize,
+    /// With about so many bytes of frames a commit does not wait for the interval.
+    pub enough_bytes: usize,
     /// About how many bytes of frames one transaction takes.
-    pub size: usize,
-    /// How long a run waits for room on a full disk before it is ended.
+    pub max_bytes: usize,
+    /// How long a run waits for space on a full disk before it is ended.
     pub disk_wait: Duration,
 }
 
-/// How long a run waits for room on a full disk, if nothing else is said.
-const DISK_WAIT: Duration = Duration::from_secs(60 * 60);
+/// How long a run waits for space on a full disk, if nothing else is configured.
+const DEFAULT_DISK_WAIT: Duration = Duration::from_secs(60 * 60);
 
-/// The wait before a commit is tried again; each is twice the one before.
-const FIRST_PAUSE: Duration = Duration::from_millis(10);
+/// The wait before a commit is repeated; each is twice the one before.
+const FIRST_RETRY_WAIT: Duration = Duration::from_millis(10);
 
 /// The longest of these waits.
-const LONGEST_PAUSE: Duration = Duration::from_millis(250);
+const MAX_RETRY_WAIT: Duration = Duration::from_millis(250);
 
-/// How long activity waits for the database before its journal says so.
+/// How long output waits for the database before its journal says so.
 const NOTE_AFTER: Duration = Duration::from_secs(5);
 
 impl Default for GroupCommit {
     fn default() -> Self {
-        Self { interval: Duration::from_millis(1), enough: 64 << 10, size: 1 << 20, disk_wait: DISK_WAIT }
+        Self {
+            interval: Duration::from_millis(1),
+            enough_bytes: 64 << 10,
+            max_bytes: 1 << 20,
+            disk_wait: DEFAULT_DISK_WAIT,
+        }
     }
 }
 
-/// The writer's task. Ends when the last handle is gone and all that was sent is written.
+/// The writer's task. Ends when the last handle is dropped and all jobs are written.
 pub struct WriterTask {
-    store: Arc<dyn Store>,
+    backend: Arc<dyn JournalBackend>,
     live_runs: Arc<LiveRuns>,
     list_feed: Arc<RunListFeed>,
-    /// Rung for notifications that are to be delivered.
+    /// Notified when the outbox has something new.
     outbox: Arc<watch::Sender<u64>>,
     group: GroupCommit,
     jobs: mpsc::Receiver<Job>,
-    /// What was held back while the disk was full; it goes before what comes.
+    /// What was held back while the disk was full; it is written before what comes later.
     held: VecDeque<Job>,
-    shares: Shares,
+    shares: DiskShares,
     health: Arc<Health>,
     written: Arc<Written>,
 }
 
 pub fn new(
-    store: Arc<dyn Store>,
+    backend: Arc<dyn JournalBackend>,
     live_runs: Arc<LiveRuns>,
     list_feed: Arc<RunListFeed>,
     outbox: Arc<watch::Sender<u64>>,
     group: GroupCommit,
 ) -> (Handle, WriterTask) {
-    let (sender, jobs) = mpsc::channel(WAITING);
+    let (sender, jobs) = mpsc::channel(MAX_WAITING_JOBS);
     let (written, health) = (Arc::<Written>::default(), Arc::<Health>::default());
     let handle = Handle { jobs: sender, written: Arc::clone(&written), health: Arc::clone(&health), patience: None };
-    let (held, shares) = (VecDeque::new(), Shares::default());
-    (handle, WriterTask { store, live_runs, list_feed, outbox, group, jobs, held, shares, health, written })
+    let (held, shares) = (VecDeque::new(), DiskShares::default());
+    (handle, WriterTask { backend, live_runs, list_feed, outbox, group, jobs, held, shares, health, written })
 }
 
 /// Why a batch was not written yet.
-enum Waits {
-    /// The disk is full.
-    ForRoom(Vec<Job>),
-    /// One of it does not fit the database.
+enum NotWritten {
+    DiskFull(Vec<Job>),
+    /// The database refuses one of these for good.
     Unfit(Vec<Job>, StoreError),
 }
 
 impl WriterTask {
-    /// Writes until there is nobody left to write for.
+    /// Writes until the last handle is dropped.
     pub async fn run(mut self) {
         let mut last_commit: Option<Instant> = None;
         while let Some(first) = self.next().await {
@@ -116,59 +121,50 @@ impl WriterTask {
         }
     }
 
-    /// `first`, what already waits, and, while that is little, what comes until then; up to a size.
+    /// `first`, the jobs that already wait, and, while those are few, jobs that arrive until then; up to a size.
     async fn collect(&mut self, first: Job, until: Option<Instant>) -> Vec<Job> {
-        let mut size = self.weight(&first.op);
+        let mut size = self.size_of(&first.command);
         let mut jobs = vec![first];
-        while size < self.group.size {
+        while size < self.group.max_bytes {
             let waiting = self.held.pop_front().or_else(|| self.jobs.try_recv().ok());
             let next = match (waiting, until) {
                 (Some(job), _) => Some(job),
-                (None, Some(until)) if size < self.group.enough => {
+                (None, Some(until)) if size < self.group.enough_bytes => {
                     time::timeout_at(until, self.jobs.recv()).await.ok().flatten()
                 }
                 (None, _) => None,
             };
             let Some(job) = next else { break };
-            size += self.weight(&job.op);
+            size += self.size_of(&job.command);
             jobs.push(job);
         }
         jobs
     }
 
     /// About how many bytes of a transaction it takes.
-    fn weight(&self, op: &Op) -> usize {
-        match op {
-            Op::Create(_) => 1024,
-            Op::Mark(_) | Op::Probe => 256,
-            Op::Trigger(op, _) => op.size(),
-            Op::Access(..) => 1024,
-            Op::Write(write) => write.size(),
-            // Nothing is added to it: what comes after waits for one step of this and not for a whole transaction
-            // besides.
-            Op::Clear(_) => self.group.size,
-        }
+    fn size_of(&self, command: &StoreCommand) -> usize {
+        command.size().unwrap_or(self.group.max_bytes)
     }
 
     async fn commit(&mut self, jobs: Vec<Job>) {
         match self.commit_all(jobs).await {
             Ok(()) => {}
-            Err(Waits::ForRoom(jobs)) => self.wait_for_room(jobs).await,
-            Err(Waits::Unfit(jobs, error)) if jobs.len() == 1 => {
+            Err(NotWritten::DiskFull(jobs)) => self.wait_for_space(jobs).await,
+            Err(NotWritten::Unfit(jobs, error)) if jobs.len() == 1 => {
                 jobs.into_iter().for_each(|job| job.answer(Err(error.clone().into())));
             }
             // The others must not suffer for it.
-            Err(Waits::Unfit(jobs, _)) => {
+            Err(NotWritten::Unfit(jobs, _)) => {
                 let mut jobs = VecDeque::from(jobs);
                 while let Some(job) = jobs.pop_front() {
                     match self.commit_all(vec![job]).await {
                         Ok(()) => {}
-                        Err(Waits::Unfit(jobs, error)) => {
+                        Err(NotWritten::Unfit(jobs, error)) => {
                             jobs.into_iter().for_each(|job| job.answer(Err(error.clone().into())));
                         }
-                        Err(Waits::ForRoom(mut waits)) => {
+                        Err(NotWritten::DiskFull(mut waits)) => {
                             waits.extend(jobs);
-                            return self.wait_for_room(waits).await;
+                            return self.wait_for_space(waits).await;
                         }
                     }
                 }
@@ -176,72 +172,78 @@ impl WriterTask {
         }
     }
 
-    /// Commits and answers, again and again while the database is locked or away. Those that are withdrawn meanwhile
-    /// are left out.
-    async fn commit_all(&mut self, mut jobs: Vec<Job>) -> Result<(), Waits> {
-        let mut pause = FIRST_PAUSE;
+    /// Commits and answers; again while the database is locked or not available. Jobs that are withdrawn meanwhile are
+    /// left out.
+    async fn commit_all(&mut self, mut jobs: Vec<Job>) -> Result<(), NotWritten> {
+        let mut pause = FIRST_RETRY_WAIT;
         loop {
             jobs.retain(Job::begin);
             if jobs.is_empty() {
                 return Ok(());
             }
             let note = self.health.waited().and_then(|(kind, waited)| outage_note(kind, waited));
-            let (ops, askers) = split(jobs);
+            let (commands, callers) = split(jobs);
             self.health.began();
             let written = match &note {
-                None => self.store.commit(&ops).await,
-                Some(note) => self.store.commit(&ops.iter().map(|op| noted(op, note)).collect::<Vec<_>>()).await,
+                None => self.backend.commit(&commands).await,
+                Some(note) => {
+                    let noted: Vec<_> = commands.iter().map(|command| with_note(command, note)).collect();
+                    self.backend.commit(&noted).await
+                }
             };
             let error = match written {
                 Ok(outcomes) => {
                     self.health.succeeded();
-                    self.tell(&ops, &outcomes);
-                    askers.into_iter().zip(outcomes).for_each(|(asker, outcome)| asker.answer(Ok(outcome)));
+                    self.publish(&commands, &outcomes);
+                    callers.into_iter().zip(outcomes).for_each(|(caller, outcome)| caller.answer(Ok(outcome)));
                     return Ok(());
                 }
                 Err(error) => error,
             };
-            jobs = back(ops, askers);
+            jobs = rejoin(commands, callers);
             if !error.is_retryable() {
                 self.health.succeeded();
-                return Err(Waits::Unfit(jobs, error));
+                return Err(NotWritten::Unfit(jobs, error));
             }
             self.health.failed(&error);
             if matches!(error, StoreError::Full(_)) {
-                return Err(Waits::ForRoom(jobs));
+                return Err(NotWritten::DiskFull(jobs));
             }
             time::sleep(pause).await;
-            pause = (pause * 2).min(LONGEST_PAUSE);
+            pause = (pause * 2).min(MAX_RETRY_WAIT);
         }
     }
 
-    /// Tells the readers what was written.
-    fn tell(&mut self, ops: &[Op], outcomes: &[Outcome]) {
-        if ops.iter().any(|op| !matches!(op, Op::Probe)) {
+    /// Publishes what was written to readers.
+    fn publish(&mut self, commands: &[StoreCommand], outcomes: &[WriteOutcome]) {
+        if commands.iter().any(|command| !matches!(command, StoreCommand::Probe)) {
             self.written.commits.fetch_add(1, Ordering::Relaxed);
         }
-        for (op, outcome) in ops.iter().zip(outcomes) {
-            self.shares.note(op, outcome);
-            match (op, outcome) {
-                // A heartbeat extends a lease without a frame; there is nothing to tell.
-                (_, Outcome::Committed(committed)) if !committed.frames.is_empty() => {
-                    self.written.frames.fetch_add(committed.frames.len() as u64, Ordering::Relaxed);
-                    self.live_runs.publish(committed);
-                }
-                (Op::Write(Write { run, change: Change::Delete { .. }, .. }), Outcome::Committed(_)) => {
-                    self.live_runs.mark_deleted(*run);
-                }
-                _ => {}
+        let mut deliveries = 0;
+        for (command, outcome) in commands.iter().zip(outcomes) {
+            let (StoreCommand::Run(write), WriteOutcome::Committed(committed)) = (command, outcome) else { continue };
+            self.shares.record(write, committed);
+            deliveries += committed.deliveries as u64;
+            // A renewed lease has no frame; there is nothing to publish.
+            if !committed.frames.is_empty() {
+                self.written.frames.fetch_add(committed.frames.len() as u64, Ordering::Relaxed);
+                self.live_runs.publish(committed);
+            } else if let RunCommand::DeleteRun(DeleteRun { run, .. }) = write.command {
+                self.live_runs.mark_deleted(run);
             }
         }
-        let deliveries: usize = outcomes.iter().map(deliveries).sum();
         if deliveries > 0 {
             self.outbox.send_if_modified(|count| {
-                *count += deliveries as u64;
+                *count += deliveries;
                 true
             });
         }
-        self.list_feed.publish(ops.iter().zip(outcomes).filter_map(|(op, outcome)| listed(op, outcome)));
+        let events = commands.iter().zip(outcomes).filter_map(|(command, outcome)| command.list_event(outcome));
+        self.list_feed.publish(events.map(|(run, event)| match event {
+            ListEvent::Changed => RunListEvent::Changed(run),
+            ListEvent::BecameFinal => RunListEvent::BecameFinal(run),
+            ListEvent::Deleted(id) => RunListEvent::Deleted(run, id),
+        }));
     }
 }
 
@@ -266,59 +268,14 @@ fn outage_note(kind: OutageKind, waited: Duration) -> Option<FramePayload> {
     Some(FramePayload::Error(Failure { code: code.to_owned(), message, retryable: true }))
 }
 
-/// The op, with a note at its end if it is activity that has waited: its lines were printed before.
-fn noted(op: &Op, note: &FramePayload) -> Op {
-    let mut op = op.clone();
-    if let (Some(_), Op::Write(write)) = (activity(&op), &mut op)
-        && let Some(last) = write.frames.last()
+/// The command, with a note at its end if it is output that has waited: its lines were printed before.
+fn with_note(command: &StoreCommand, note: &FramePayload) -> StoreCommand {
+    let mut command = command.clone();
+    if let (Some(_), StoreCommand::Run(RunWrite { frames, .. })) = (output_of(&command), &mut command)
+        && let Some(last) = frames.last()
     {
         let (ts, phase) = (last.ts, last.phase.clone());
-        write.frames.push(NewFrame { ts, phase, kind: note.kind().into(), data: note.data().into() });
+        frames.push(NewFrame { ts, phase, kind: note.kind().into(), data: note.data().into() });
     }
-    op
-}
-
-fn deliveries(outcome: &Outcome) -> usize {
-    if let Outcome::Committed(committed) = outcome { committed.deliveries } else { 0 }
-}
-
-/// What the list shows of what was done, if it does.
-fn listed(op: &Op, outcome: &Outcome) -> Option<RunListEvent> {
-    match (op, outcome) {
-        (_, Outcome::Created(created)) => created.new.then_some(RunListEvent::Changed(created.key)),
-        (Op::Write(write), Outcome::Committed(committed)) => {
-            let run = committed.run;
-            match &write.change {
-                Change::None | Change::Extend { .. } | Change::Try { .. } | Change::Tried { .. } => {
-                    (!write.phases.is_empty()).then_some(RunListEvent::Changed(run))
-                }
-                Change::Claim { .. }
-                | Change::Enter { .. }
-                | Change::Ask { .. }
-                | Change::Answer(_)
-                | Change::AskCancel(_)
-                | Change::Resume { .. }
-                | Change::Queue { .. } => Some(RunListEvent::Changed(run)),
-                Change::Finish { .. } if committed.pulse.status.is_active() => Some(RunListEvent::Changed(run)),
-                Change::Finish { .. } | Change::Withdraw | Change::Pin { .. } => Some(RunListEvent::BecameFinal(run)),
-                Change::Delete { id } => Some(RunListEvent::Deleted(run, id.clone())),
-            }
-        }
-        (
-            Op::Create(_) | Op::Clear(_) | Op::Mark(_) | Op::Probe | Op::Trigger(..) | Op::Access(..),
-            Outcome::Committed(_),
-        )
-        | (
-            _,
-            Outcome::KeyConflict
-            | Outcome::KeyOfDeleted
-            | Outcome::QueueFull
-            | Outcome::Cleared { .. }
-            | Outcome::Marked
-            | Outcome::Nothing
-            | Outcome::Skipped(_)
-            | Outcome::Triggered
-            | Outcome::Refused,
-        ) => None,
-    }
+    command
 }

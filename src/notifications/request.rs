@@ -19,7 +19,7 @@ use crate::model::hook::SecretLocation;
 use crate::model::notify::{ReceiverAddress, check_address, summary};
 use crate::model::{Run, Status, Timestamp};
 use crate::secrets::files;
-use crate::store::Delivery;
+use crate::store::OutboxDelivery;
 
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -76,7 +76,7 @@ struct NotificationBody<'a> {
 pub(super) async fn post(
     client: &Client,
     egress: &Egress,
-    delivery: &Delivery,
+    delivery: &OutboxDelivery,
     public_url: Option<&str>,
 ) -> SendReport {
     let receiver = &delivery.receiver;
@@ -134,12 +134,12 @@ pub(super) async fn post(
 }
 
 /// The `webhook-id`: the same for all sends of a notification, so a receiver recognizes a repeated one.
-fn message_id(Delivery { snapshot, seq, position, .. }: &Delivery) -> String {
+fn message_id(OutboxDelivery { snapshot, seq, position, .. }: &OutboxDelivery) -> String {
     format!("msg_{}_{seq}_{position}", snapshot.id)
 }
 
-fn body(delivery: &Delivery, public_url: Option<&str>) -> String {
-    let Delivery { event, snapshot: run, attempt, title, .. } = delivery;
+fn body(delivery: &OutboxDelivery, public_url: Option<&str>) -> String {
+    let OutboxDelivery { event, snapshot: run, attempt, title, .. } = delivery;
     let url = public_url.map(|server| format!("{server}/runs/{}", run.id));
     let title = if title.is_empty() { &run.pipeline } else { title };
     let text = summary(title, run, url.as_deref());

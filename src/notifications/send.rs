@@ -10,7 +10,7 @@ use crate::journal::{Journal, WriteError};
 use crate::model::kinds::{DeliveryState, Notification};
 use crate::model::notify::{DeliveryOutcome, retry_delay_ms};
 use crate::model::{FramePayload, Timestamp};
-use crate::store::{Change, Delivery, Guard, NewFrame, Store, Write};
+use crate::store::{BeginDelivery, NewFrame, OutboxDelivery, RecordDelivery, RunWrite, Store};
 
 /// The lease of a delivery in flight. When it expires, another server may send it again.
 const DELIVERY_LEASE: Duration = Duration::from_secs(20);
@@ -20,7 +20,7 @@ const WRITE_ERROR_DELAY: Duration = Duration::from_secs(10);
 
 /// What every send uses.
 pub(super) struct NotificationSender {
-    pub store: Arc<dyn Store>,
+    pub store: Store,
     pub journal: Journal,
     pub client: reqwest::Client,
     pub egress: Arc<Egress>,
@@ -30,7 +30,7 @@ pub(super) struct NotificationSender {
 }
 
 /// Sends a notification, unless another server does.
-pub(super) async fn send(sender: Arc<NotificationSender>, delivery: Delivery) {
+pub(super) async fn send(sender: Arc<NotificationSender>, delivery: OutboxDelivery) {
     match send_once(&sender, &delivery).await {
         // Another server sends it, or the run was deleted.
         Ok(()) | Err(WriteError::Refused) => {}
@@ -42,16 +42,15 @@ pub(super) async fn send(sender: Arc<NotificationSender>, delivery: Delivery) {
     }
 }
 
-async fn send_once(sender: &NotificationSender, delivery: &Delivery) -> Result<(), WriteError> {
-    let until = after(Timestamp::now(), DELIVERY_LEASE.as_millis());
-    let begun = Guard::Delivery(delivery.key, delivery.token);
-    sender.journal.write(Write::new(delivery.run, begun, Change::Try { until })).await?;
+async fn send_once(sender: &NotificationSender, delivery: &OutboxDelivery) -> Result<(), WriteError> {
+    let lease_until = after(Timestamp::now(), DELIVERY_LEASE.as_millis());
+    let &OutboxDelivery { run, key, token, attempt, .. } = delivery;
+    sender.journal.write(RunWrite::new(BeginDelivery { run, delivery: key, token, lease_until })).await?;
     let report = request::post(&sender.client, &sender.egress, delivery, sender.public_url.as_deref()).await;
     let outcome = notification(delivery, &report, random_fraction());
     let now = Timestamp::now();
     let next = outcome.next_ms.map(|wait| after(now, wait.into()));
-    let guard = Guard::Delivery(delivery.key, delivery.token + 1);
-    let mut write = Write::new(delivery.run, guard, Change::Tried { attempt: delivery.attempt, next });
+    let mut write = RunWrite::new(RecordDelivery { run, delivery: key, token: token + 1, attempt, next });
     let state = outcome.state;
     write.frames.push(NewFrame::now(None, &FramePayload::Notification(outcome)));
     sender.journal.write(write).await?;
@@ -60,7 +59,7 @@ async fn send_once(sender: &NotificationSender, delivery: &Delivery) -> Result<(
 }
 
 /// The frame for a send with this report.
-fn notification(delivery: &Delivery, report: &SendReport, random: f64) -> Notification {
+fn notification(delivery: &OutboxDelivery, report: &SendReport, random: f64) -> Notification {
     let SendReport { url, status, error, retry_after_ms, is_final } = report;
     let sends = delivery.tries.saturating_add(1);
     let verdict = if *is_final { DeliveryOutcome::GiveUp } else { DeliveryOutcome::from_http_status(*status) };

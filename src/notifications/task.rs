@@ -39,7 +39,7 @@ impl NotificationTask {
     /// # Errors
     /// The HTTP client cannot be built.
     pub fn new(
-        store: Arc<dyn Store>,
+        store: Store,
         journal: Journal,
         public_url: Option<String>,
         egress: Egress,
@@ -80,7 +80,7 @@ impl NotificationTask {
     /// Starts the sends that are due, within the limits. Returns the time until the next one is.
     async fn send_due(&self, sends: &mut SendsInFlight) -> Result<Duration, StoreError> {
         let now = Timestamp::now();
-        for delivery in self.sender.store.due(now, MAX_SENDS_PER_RECEIVER, MAX_SENDS).await? {
+        for delivery in self.sender.store.due_deliveries(now, MAX_SENDS_PER_RECEIVER, MAX_SENDS).await? {
             let receiver = delivery.receiver.to.clone();
             if sends.tasks.len() >= MAX_SENDS as usize || sends.to(&receiver) >= MAX_SENDS_PER_RECEIVER as usize {
                 continue;
@@ -88,7 +88,7 @@ impl NotificationTask {
             let task = sends.tasks.spawn(send(Arc::clone(&self.sender), delivery));
             sends.receivers.insert(task.id(), receiver);
         }
-        let next = self.sender.store.next_due(now).await?;
+        let next = self.sender.store.next_delivery_due(now).await?;
         Ok(next.map_or(POLL_INTERVAL, |at| Duration::from_millis(at.since(now)).min(POLL_INTERVAL)))
     }
 }

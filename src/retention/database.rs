@@ -13,6 +13,6 @@ pub fn database_health(backend: &Backend) -> DatabaseHealth {
 /// # Errors
 /// The database's errors.
 pub async fn database_usage(backend: &Backend) -> Result<DatabaseUsage, Problem> {
-    let (size, counts) = (backend.store.size().await?, backend.store.counts().await?);
+    let (size, counts) = (backend.store.size().await?, backend.store.status_counts().await?);
     Ok(DatabaseUsage { size, runs: counts.iter().map(|(_, runs)| runs).sum() })
 }

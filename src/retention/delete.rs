@@ -3,7 +3,7 @@
 use crate::model::audit::AuditAction;
 use crate::model::{Problem, ProblemCode, RunId};
 use crate::runs::{Actor, Backend, ChangeError, get, retry_on_conflict, run_id};
-use crate::store::{Change, Guard, NewAudit, Write};
+use crate::store::{DeleteRun, NewAudit, RunWrite};
 
 /// Deletes a finished run. It is invisible when this returns; its data is removed later.
 ///
@@ -26,9 +26,8 @@ async fn delete_once(backend: &Backend, run: &RunId, audit: &NewAudit) -> Result
     if backend.store.pin(key).await?.is_some_and(|pin| pin.pinned) {
         return Err(Problem::new(ProblemCode::RunPinned, "This run is pinned. Unpin it to delete it.").into());
     }
-    let change = Change::Delete { id: run.clone() };
-    let write = Write::new(key, Guard::Standing(pulse.status, pulse.attempt), change);
-    let write = Write { audit: Some(Box::new(audit.clone())), ..write };
+    let delete = DeleteRun { run: key, id: run.clone(), status: pulse.status, attempt: pulse.attempt };
+    let write = RunWrite { audit: Some(Box::new(audit.clone())), ..RunWrite::new(delete) };
     backend.journal.write(write).await?;
     Ok(())
 }

@@ -4,7 +4,7 @@ use crate::journal::WriteError;
 use crate::model::audit::AuditAction;
 use crate::model::{Problem, Run};
 use crate::runs::{Actor, Backend, committed_run, run_id, run_not_found};
-use crate::store::{Change, Guard, Write};
+use crate::store::{PinRun, RunWrite};
 
 /// Pins or unpins a run. Repeating it is harmless.
 ///
@@ -14,7 +14,7 @@ pub async fn pin(backend: &Backend, id: &str, pinned: bool, actor: &Actor) -> Re
     let (key, _) = backend.find(id).await?;
     let action = if pinned { AuditAction::RunPin } else { AuditAction::RunUnpin };
     let audit = Some(Box::new(actor.audit_entry(action, Some(run_id(id)?), None)));
-    let pin = Write { audit, ..Write::new(key, Guard::There, Change::Pin { pinned }) };
+    let pin = RunWrite { audit, ..RunWrite::new(PinRun { run: key, pinned }) };
     match backend.journal.write(pin).await {
         // It was deleted since it was found.
         Err(WriteError::Refused) => Err(run_not_found(id)),

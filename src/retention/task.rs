@@ -2,7 +2,6 @@
 //! runs.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::join_all;
@@ -13,7 +12,7 @@ use super::folders;
 use crate::journal::{Journal, WriteError};
 use crate::model::{Retention, RunId, Timestamp};
 use crate::pipelines::Catalog;
-use crate::store::{Change, Clearing, Guard, Outdated, RunKey, Store, StoreError, Write};
+use crate::store::{DeleteRun, ExpiredRun, PurgeStep, RunKey, RunWrite, Store, StoreError};
 use crate::workspaces::Workspaces;
 
 /// The longest time between two checks: a timer does not notice that the clock was set.
@@ -46,7 +45,7 @@ pub struct RetentionOptions {
 }
 
 pub struct RetentionTask {
-    store: Arc<dyn Store>,
+    store: Store,
     journal: Journal,
     catalog: Catalog,
     options: RetentionOptions,
@@ -73,7 +72,7 @@ impl From<StoreError> for RetentionError {
 impl RetentionTask {
     /// A task that runs until `stop` is cancelled.
     pub fn new(
-        store: Arc<dyn Store>,
+        store: Store,
         journal: Journal,
         catalog: Catalog,
         options: RetentionOptions,
@@ -111,7 +110,7 @@ impl RetentionTask {
         // Runs that people deleted, and those that an earlier server did not finish.
         let mut is_clean = self.purge_all().await?;
         let mut next = CHECK_INTERVAL;
-        for kept in self.store.kept().await? {
+        for kept in self.store.retention_candidates().await? {
             let rule = match self.rule(&kept.pipeline) {
                 Ok(rule) => rule,
                 Err(wait) => {
@@ -125,7 +124,7 @@ impl RetentionTask {
             let now = Timestamp::now();
             let mut has_deleted = false;
             loop {
-                let outdated = self.store.outdated(&kept.pipeline, rule, now, BATCH_RUNS).await?;
+                let outdated = self.store.expired_runs(&kept.pipeline, rule, now, BATCH_RUNS).await?;
                 // If all of them have changed since, that change causes another check.
                 if outdated.is_empty() || self.delete_all(&outdated).await? == 0 {
                     break;
@@ -143,13 +142,13 @@ impl RetentionTask {
                 };
             }
         }
-        while self.step(Clearing::Pages).await? {}
+        while self.step(PurgeStep::VacuumPages).await? {}
         Ok(if is_clean { next } else { next.min(RETRY_DELAY) })
     }
 
     /// When the first of a pipeline's finished runs ended.
     async fn oldest_end(&self, pipeline: &str) -> Result<Option<Timestamp>, RetentionError> {
-        let kept = self.store.kept().await?;
+        let kept = self.store.retention_candidates().await?;
         Ok(kept.into_iter().find(|kept| kept.pipeline == pipeline).map(|kept| kept.oldest))
     }
 
@@ -169,10 +168,9 @@ impl RetentionTask {
     }
 
     /// Deletes these runs, except those that have changed since they were read. Returns how many it deleted.
-    async fn delete_all(&self, outdated: &[Outdated]) -> Result<usize, RetentionError> {
-        let writes = outdated.iter().map(|Outdated { run, id, status, attempt }| {
-            let guard = Guard::Standing(*status, *attempt);
-            self.journal.write(Write::new(*run, guard, Change::Delete { id: id.clone() }))
+    async fn delete_all(&self, outdated: &[ExpiredRun]) -> Result<usize, RetentionError> {
+        let writes = outdated.iter().cloned().map(|ExpiredRun { run, id, status, attempt }| {
+            self.journal.write(RunWrite::new(DeleteRun { run, id, status, attempt }))
         });
         let mut deleted = 0;
         for (run, result) in outdated.iter().zip(join_all(writes).await) {
@@ -192,7 +190,7 @@ impl RetentionTask {
     async fn purge_all(&self) -> Result<bool, RetentionError> {
         let (mut is_clean, mut last) = (true, RunKey(0));
         loop {
-            let deleted = self.store.deleted(last, BATCH_RUNS).await?;
+            let deleted = self.store.tombstones(last, BATCH_RUNS).await?;
             let Some((end, _)) = deleted.last() else { return Ok(is_clean) };
             last = *end;
             for (run, id) in &deleted {
@@ -202,23 +200,23 @@ impl RetentionTask {
     }
 
     async fn purge(&self, run: RunKey, id: &RunId) -> Result<bool, RetentionError> {
-        while self.step(Clearing::Contents(run)).await? {}
+        while self.step(PurgeStep::Frames(run)).await? {}
         if let Err(error) = folders::remove(&self.options.workspaces, &self.options.scratch, id).await {
             // The tombstone stays, so the purge is continued later.
             tracing::warn!(run = %id, %error, "cannot remove the folders of a deleted run; trying again in a minute");
             return Ok(false);
         }
-        self.step(Clearing::Rest(run)).await?;
+        self.step(PurgeStep::Row(run)).await?;
         Ok(true)
     }
 
     /// One small write, and then a pause. Returns whether there may be more to do.
-    async fn step(&self, clearing: Clearing) -> Result<bool, RetentionError> {
+    async fn step(&self, step: PurgeStep) -> Result<bool, RetentionError> {
         if self.stop.is_cancelled() {
             return Err(RetentionError::Stopping);
         }
         let started = Instant::now();
-        let more = self.journal.clear(clearing).await?;
+        let more = self.journal.purge(step).await?;
         if more {
             tokio::select! {
                 () = self.stop.cancelled() => return Err(RetentionError::Stopping),

@@ -7,13 +7,13 @@ use crate::engine::Engine;
 use crate::journal::Journal;
 use crate::model::{Pipeline, Problem, ProblemCode};
 use crate::pipelines::{Catalog, Projects};
-use crate::store::{Pulse, RunKey, Store};
+use crate::store::{JournalHead, RunKey, Store};
 
 /// The store, the journal, the engine and the pipelines, as use cases reach them. Cheap to clone.
 #[derive(Clone)]
 pub struct Backend {
     /// For reads only.
-    pub store: Arc<dyn Store>,
+    pub store: Store,
     /// Its writer makes all changes.
     pub journal: Journal,
     pub engine: Engine,
@@ -31,7 +31,7 @@ impl Backend {
     ///
     /// # Errors
     /// [`ProblemCode::RunNotFound`] for an unknown or deleted run; the database's errors.
-    pub async fn find(&self, id: &str) -> Result<(RunKey, Pulse), Problem> {
+    pub async fn find(&self, id: &str) -> Result<(RunKey, JournalHead), Problem> {
         self.store.find(&run_id(id)?).await?.ok_or_else(|| run_not_found(id))
     }
 

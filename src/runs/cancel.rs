@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Actor, Backend, ChangeError, committed_run, retry_on_conflict, run_id, run_not_found};
 use crate::model::audit::AuditAction;
 use crate::model::{Problem, ProblemCode, Run, Status};
-use crate::store::{NewAudit, Write};
+use crate::store::{CancelPending, NewAudit, RequestCancel, RunWrite};
 
 /// When the processes of a cancelled run get SIGKILL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,8 +52,8 @@ async fn cancel_once(
     let committed = match pulse.status {
         Status::Pending => {
             let run = backend.store.run(key).await?.ok_or_else(|| run_not_found(id))?;
-            let Some(cancel) = Write::cancel_waiting(key, &run, by) else { return Err(ChangeError::Conflict) };
-            backend.journal.write(Write { audit, ..cancel }).await?
+            let Some(cancel) = CancelPending::write(key, &run, by) else { return Err(ChangeError::Conflict) };
+            backend.journal.write(RunWrite { audit, ..cancel }).await?
         }
         Status::Running => {
             let run = backend.store.run(key).await?.ok_or_else(|| run_not_found(id))?;
@@ -67,8 +67,8 @@ async fn cancel_once(
                 return Ok(run);
             }
             let grace = if force { Duration::ZERO } else { backend.engine.grace() };
-            let ask = Write::ask_cancel(key, &run, by.to_owned(), grace, force);
-            backend.journal.write(Write { audit, ..ask }).await?
+            let ask = RequestCancel::write(key, &run, by.to_owned(), grace, force);
+            backend.journal.write(RunWrite { audit, ..ask }).await?
         }
         Status::Completed | Status::Failed | Status::Cancelled | Status::Interrupted => {
             let detail = format!("The run is already {}.", pulse.status);

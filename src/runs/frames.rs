@@ -3,7 +3,7 @@
 use super::{Backend, page_limit, run_not_found};
 use crate::journal::{FrameEncoding, Reader};
 use crate::model::{Cursor, FrameRecord, Pin, Problem, RunId};
-use crate::store::{Pulse, RunKey, Store, StoreError};
+use crate::store::{JournalHead, RunKey, Store, StoreError};
 
 /// Frames on a page of the poll: by default, and at most.
 const PAGE_FRAMES: (u32, u32) = (1000, 5000);
@@ -15,14 +15,14 @@ pub struct RawFramePage {
     pub frames: Vec<FrameRecord>,
     /// The last redraws of rows among `frames`, where they come after this page.
     pub redraws: Vec<FrameRecord>,
-    pub pulse: Pulse,
+    pub pulse: JournalHead,
     pub pin: Pin,
 }
 
 impl RawFramePage {
     /// The page as JSON, put together from stored text: nothing is parsed.
     pub fn to_json(&self) -> String {
-        let Self { frames, redraws, pulse: Pulse { head, status, .. }, pin: Pin { pinned, pins } } = self;
+        let Self { frames, redraws, pulse: JournalHead { head, status, .. }, pin: Pin { pinned, pins } } = self;
         let size = frames.iter().chain(redraws).map(|frame| frame.data.len() + 128).sum::<usize>();
         let mut out = String::with_capacity(128 + size);
         out.push_str("{\"frames\":");
@@ -68,7 +68,7 @@ pub async fn frames(
 ) -> Result<RawFramePage, Problem> {
     let (key, frames, pulse) = read_after(backend, id, after, limit).await?;
     let pin = backend.store.pin(key).await?.ok_or_else(|| run_not_found(id))?;
-    let (frames, redraws) = load_redraws(&*backend.store, key, frames).await?;
+    let (frames, redraws) = load_redraws(&backend.store, key, frames).await?;
     Ok(RawFramePage { frames, redraws, pulse, pin })
 }
 
@@ -84,7 +84,7 @@ pub async fn open_reader(
     run: &RunId,
     cursor: Cursor,
     form: FrameEncoding,
-) -> Result<(Reader, Pulse), Problem> {
+) -> Result<(Reader, JournalHead), Problem> {
     let (key, pulse) = backend.store.find(run).await?.ok_or_else(|| run_not_found(run.as_str()))?;
     let reader = backend.journal.read(key, cursor.0, pulse, form).await?;
     let pulse = reader.pulse();
@@ -98,7 +98,7 @@ pub(super) async fn read_after(
     id: &str,
     after: Option<&str>,
     limit: Option<u32>,
-) -> Result<(RunKey, Vec<FrameRecord>, Pulse), Problem> {
+) -> Result<(RunKey, Vec<FrameRecord>, JournalHead), Problem> {
     let cursor = Cursor::from_request(None, after)?;
     let limit = page_limit(limit, PAGE_FRAMES)?;
     let (key, _) = backend.find(id).await?;
@@ -110,7 +110,7 @@ pub(super) async fn read_after(
 /// Splits consecutive frames into those to show and the later redraws of their rows. Frames at the end are dropped if
 /// their redraws would make the page too large.
 pub(super) async fn load_redraws(
-    store: &dyn Store,
+    store: &Store,
     run: RunKey,
     mut frames: Vec<FrameRecord>,
 ) -> Result<(Vec<FrameRecord>, Vec<FrameRecord>), StoreError> {
@@ -118,7 +118,7 @@ pub(super) async fn load_redraws(
     else {
         return Ok((frames, Vec::new()));
     };
-    let (redrawn, until) = store.redrawn(run, first - 1, last).await?;
+    let (redrawn, until) = store.redrawn_rows(run, first - 1, last).await?;
     frames.retain(|frame| frame.seq <= until);
     let later = redrawn.into_iter().map(|(_, frame)| frame).filter(|frame| frame.seq > until);
     Ok((frames, later.collect()))
@@ -139,7 +139,7 @@ mod tests {
             kind: "token".into(),
             data: r#"{"text":"a\"\n"}"#.into(),
         };
-        let pulse = Pulse { head: 9, status: Status::Running, attempt: 1 };
+        let pulse = JournalHead { head: 9, status: Status::Running, attempt: 1 };
         for count in 0..3 {
             let (frames, redraws): (Vec<FrameRecord>, Vec<FrameRecord>) =
                 ((1..=count).map(frame).collect(), (7..7 + count).map(frame).collect());

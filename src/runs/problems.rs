@@ -89,5 +89,5 @@ pub fn run_not_found(id: &str) -> Problem {
 /// # Errors
 /// [`ProblemCode::RunNotFound`] if the write was the deletion of the run.
 pub fn committed_run(committed: Committed, id: &str) -> Result<Run, Problem> {
-    committed.left.map(|run| *run).ok_or_else(|| run_not_found(id))
+    committed.run_after.map(|run| *run).ok_or_else(|| run_not_found(id))
 }

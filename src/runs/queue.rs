@@ -4,7 +4,7 @@ use super::{Backend, ChangeError, retry_on_conflict};
 use crate::journal::WriteError;
 use crate::model::queue::{BusyPolicy, ConcurrencyGroup, MAX_PRIORITY, Queue};
 use crate::model::{Problem, ProblemCode, RunId};
-use crate::store::{Created, NewRun};
+use crate::store::{CreateRun, Created};
 
 /// The most pending runs that are listed.
 const MAX_LISTED: u32 = 1000;
@@ -23,11 +23,11 @@ pub async fn queue(backend: &Backend) -> Result<Queue, Problem> {
 /// # Errors
 /// [`ProblemCode::GroupBusy`] if the pipeline refuses a second run of its group; [`ProblemCode::TooManyQueued`];
 /// [`ProblemCode::IdempotencyConflict`]; [`ProblemCode::RunDeleted`]; the database's errors.
-pub async fn create_run(backend: &Backend, new: NewRun) -> Result<Created, Problem> {
+pub async fn create_run(backend: &Backend, new: CreateRun) -> Result<Created, Problem> {
     retry_on_conflict(|| create_once(backend, &new)).await
 }
 
-async fn create_once(backend: &Backend, new: &NewRun) -> Result<Created, ChangeError> {
+async fn create_once(backend: &Backend, new: &CreateRun) -> Result<Created, ChangeError> {
     match backend.journal.create(new.clone()).await {
         Err(WriteError::Refused) => {
             check_group(backend, new.pipeline.group(&new.params)).await?;
@@ -50,7 +50,7 @@ pub(super) async fn check_queue(backend: &Backend) -> Result<(), Problem> {
 /// [`ProblemCode::GroupBusy`] if a run of the group is active and the pipeline refuses another one.
 pub(super) async fn check_group(backend: &Backend, group: Option<ConcurrencyGroup>) -> Result<(), Problem> {
     let Some(ConcurrencyGroup { key, when_busy: BusyPolicy::Refuse }) = group else { return Ok(()) };
-    match backend.store.active_in(&key).await? {
+    match backend.store.active_in_group(&key).await? {
         None => Ok(()),
         Some(run) => Err(group_busy(&run)),
     }

@@ -7,7 +7,7 @@ use super::{Actor, Backend, ChangeError, committed_run, retry_on_conflict, run_i
 use crate::model::audit::AuditAction;
 use crate::model::{Param, ParamError, ParamInput, Params, Pipeline, Problem, ProblemCode, Run, plan};
 use crate::pipelines::check_params;
-use crate::store::{NewAudit, RunKey, StoredSecrets, Write};
+use crate::store::{NewAudit, QueueAttempt, RunKey, RunWrite, StoredSecrets};
 
 /// Where a re-run begins.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
@@ -73,11 +73,20 @@ async fn rerun_once(
         Some(phase) => format!("re-run from phase {} by {actor}", phase.name),
         None => format!("re-run by {actor}"),
     };
-    let queue = Write::queue(key, &run, Arc::clone(&pipeline), params, first, None, reason);
-    let Some(queue) = queue else { return Err(ChangeError::Conflict) };
+    let queue = QueueAttempt {
+        run: key,
+        status: run.status,
+        attempt: run.attempt,
+        pipeline: Arc::clone(&pipeline),
+        params,
+        from_phase: first,
+        resumes: None,
+        secrets: pipeline.extract_secrets(&input.values),
+        asked_by: Some(actor.origin()),
+    };
+    let Some(queue) = queue.write(&run, reason) else { return Err(ChangeError::Conflict) };
     check_queue(backend).await?;
-    let secrets = pipeline.extract_secrets(&input.values);
-    let queue = Write { secrets, asked_by: Some(actor.origin()), audit: Some(Box::new(audit.clone())), ..queue };
+    let queue = RunWrite { audit: Some(Box::new(audit.clone())), ..queue };
     let committed = backend.journal.write(queue).await?;
     backend.engine.wake();
     Ok(committed_run(committed, id)?)

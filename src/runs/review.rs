@@ -7,7 +7,7 @@ use crate::model::kinds::Patch;
 use crate::model::review::{FindingEntry, FindingFilter, FindingPage, PatchContent, PatchEntry};
 use crate::model::{Problem, ProblemCode};
 use crate::patch;
-use crate::store::{Findings, PatchRow};
+use crate::store::{PatchSummary, StoredFindings};
 
 /// Findings on a page: by default, and at most.
 const PAGE_FINDINGS: (u32, u32) = (200, 5000);
@@ -29,7 +29,8 @@ pub async fn findings(
 ) -> Result<FindingPage, Problem> {
     let limit = page_limit(Some(limit), PAGE_FINDINGS)?;
     let (run, _) = backend.find(id).await?;
-    let Findings { found, total, rules, severities } = backend.store.findings(run, attempt, filter, limit).await?;
+    let StoredFindings { findings: found, total, rules, severities } =
+        backend.store.findings(run, attempt, filter, limit).await?;
     let patches = backend.store.patches(run, attempt).await?;
     let patches: HashMap<&str, u64> = patches.iter().map(|patch| (patch.path.as_str(), patch.seq)).collect();
     let found = found.into_iter().map(|(seq, finding)| {
@@ -47,7 +48,7 @@ pub async fn patches(backend: &Backend, id: &str, attempt: u32) -> Result<Vec<Pa
     let (run, _) = backend.find(id).await?;
     let mut entries = Vec::new();
     let mut size = 0;
-    for PatchRow { seq, path, added, removed, fix } in backend.store.patches(run, attempt).await? {
+    for PatchSummary { seq, path, added, removed, fix } in backend.store.patches(run, attempt).await? {
         let mut shown = None;
         if size < MAX_LISTED_DIFF_BYTES
             && let Some(patch) = backend.store.patch(run, seq).await?

@@ -11,7 +11,7 @@ use crate::journal::WriteError;
 use crate::model::audit::AuditAction;
 use crate::model::{ParamInput, Pipeline, Problem, ProblemCode, Run, RunId, RunOrigin, Secrets, Timestamp};
 use crate::pipelines::check_params;
-use crate::store::{Created, NewFrame, NewRun, RunKey, RunTrigger, StoredSecrets};
+use crate::store::{CreateRun, Created, KnownKey, NewFrame, RunKey, RunTrigger, StoredSecrets};
 
 /// The longest `Idempotency-Key`: enough for any UUID, digest or URL.
 const MAX_KEY_BYTES: usize = 255;
@@ -73,11 +73,15 @@ pub async fn find_started(
     let Some((key, digest)) = idempotency else { return Ok(None) };
     match backend.store.by_idempotency_key(key).await? {
         None => Ok(None),
-        Some((_, stored)) if stored != *digest => Err(WriteError::KeyConflict.into()),
-        Some((None, _)) => Err(WriteError::KeyOfDeleted.into()),
-        Some((Some(run), _)) if !has_same_secrets(backend, run, secrets).await? => Err(WriteError::KeyConflict.into()),
+        Some(known) if known.digest != *digest => Err(WriteError::KeyConflict.into()),
+        Some(KnownKey { run: None, .. }) => Err(WriteError::KeyOfDeleted.into()),
+        Some(KnownKey { run: Some(run), .. }) if !has_same_secrets(backend, run, secrets).await? => {
+            Err(WriteError::KeyConflict.into())
+        }
         // It may have been deleted since the key was read.
-        Some((Some(run), _)) => Ok(Some(backend.store.run(run).await?.ok_or(WriteError::KeyOfDeleted)?)),
+        Some(KnownKey { run: Some(run), .. }) => {
+            Ok(Some(backend.store.run(run).await?.ok_or(WriteError::KeyOfDeleted)?))
+        }
     }
 }
 
@@ -98,14 +102,14 @@ pub async fn start_run(
     let params = check_params(&pipeline, input, &backend.projects).map_err(Problem::params)?;
     let (priority, at) = (priority.unwrap_or(pipeline.priority), Timestamp::now());
     let secrets = pipeline.extract_secrets(input);
-    let (id, most_waiting) = (RunId::generate(), Some(backend.max_queued));
+    let (id, max_pending) = (RunId::generate(), Some(backend.max_queued));
     let Starter { origin, frame, trigger, actor } = starter;
     let name = pipeline.name.clone();
     let audit = match actor {
         Some(actor) => actor.audit_entry(AuditAction::RunStart, Some(id.clone()), Some(name)),
         None => trigger_audit_entry(&origin, "hook", id.clone(), &name),
     };
-    let new = NewRun {
+    let new = CreateRun {
         id,
         pipeline,
         params,
@@ -114,15 +118,15 @@ pub async fn start_run(
         at,
         idempotency,
         origin: frame,
-        mark: None,
+        schedule: None,
         trigger,
-        most_waiting,
+        max_pending,
         asked_by: Some(origin),
         audit: Some(audit),
     };
-    let Created { new, run, .. } = create_run(backend, new).await?;
+    let Created { is_new, run, .. } = create_run(backend, new).await?;
     backend.engine.wake();
-    Ok((*run, new))
+    Ok((*run, is_new))
 }
 
 /// Whether a run was started with these secrets. True once they were removed, since nothing can be compared then.

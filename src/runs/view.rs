@@ -3,7 +3,7 @@
 use super::frames::load_redraws;
 use super::{Backend, run_id, run_not_found};
 use crate::model::{FrameRecord, Problem, Run, RunView};
-use crate::store::{View, ViewPart};
+use crate::store::{StoredView, ViewBounds};
 
 /// The most frames in the first view of a page.
 pub(super) const VIEW_FRAMES: u32 = 200;
@@ -26,10 +26,10 @@ pub async fn get(backend: &Backend, id: &str) -> Result<Run, Problem> {
 /// [`Code::RunNotFound`](crate::model::ProblemCode::RunNotFound) for an unknown or deleted run; the database's errors.
 pub async fn view(backend: &Backend, id: &str, at: Option<u64>) -> Result<RunView, Problem> {
     let id = run_id(id)?;
-    let part = ViewPart { rows: VIEW_FRAMES, bytes: MAX_VIEW_BYTES, at };
-    let View { key, run, frames, review_counts, earlier, starts } =
-        backend.store.view(&id, &part).await?.ok_or_else(|| run_not_found(id.as_str()))?;
-    let (frames, redraws) = load_redraws(&*backend.store, key, frames).await?;
+    let part = ViewBounds { max_frames: VIEW_FRAMES, max_bytes: MAX_VIEW_BYTES, at };
+    let StoredView { key, run, frames, review_counts, earlier, starts } =
+        backend.store.view(&id, part).await?.ok_or_else(|| run_not_found(id.as_str()))?;
+    let (frames, redraws) = load_redraws(&backend.store, key, frames).await?;
     let parse = |records: Vec<FrameRecord>| records.iter().map(FrameRecord::to_frame).collect();
     Ok(RunView { run, frames: parse(frames), redraws: parse(redraws), at, review_counts, earlier, starts })
 }

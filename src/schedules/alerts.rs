@@ -6,7 +6,7 @@ use super::named::NamedSchedule;
 use crate::model::trigger::{PauseSummary, RecentSkips, SchedulePause, SkipKind, SkippedDueTimes, TriggerAlerts};
 use crate::model::{Problem, Timestamp};
 use crate::runs::Backend;
-use crate::store::{Place, ScheduleState};
+use crate::store::{ScheduleScope, ScheduleState};
 
 /// How long pages show a refused delivery or a skipped due time: a day.
 const ALERT_PERIOD_MS: i64 = 24 * 60 * 60 * 1000;
@@ -17,13 +17,13 @@ const ALERT_PERIOD_MS: i64 = 24 * 60 * 60 * 1000;
 /// The database's errors.
 pub async fn trigger_alerts(backend: &Backend) -> Result<TriggerAlerts, Problem> {
     let since = Timestamp(Timestamp::now().0 - ALERT_PERIOD_MS);
-    let refused = backend.store.refused_since(since).await?;
+    let refused = backend.store.refused_hook_deliveries(since).await?;
     let (pauses, states) = (backend.store.pauses().await?, backend.store.schedule_states().await?);
     let all = NamedSchedule::all(backend);
     let skipped = recent_skips(&all, &states, since);
     let mut paused: Vec<SchedulePause> = all.iter().filter_map(|named| named.pause(&pauses)).collect();
     let count = paused.len() as u64;
-    paused.extend(pauses.get(&Place::All).cloned());
+    paused.extend(pauses.get(&ScheduleScope::All).cloned());
     paused.sort_by_key(|pause| pause.at);
     let paused = paused.first().map(|first| PauseSummary {
         count,

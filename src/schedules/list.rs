@@ -6,7 +6,7 @@ use crate::model::trigger::{ScheduleList, ScheduleView};
 use crate::model::{Pipeline, PipelineFileError, Problem, Timestamp, UpcomingRun};
 use crate::pipelines::check_params;
 use crate::runs::{Backend, pipeline_fault};
-use crate::store::Place;
+use crate::store::ScheduleScope;
 
 /// The most due times that the home page shows.
 const MAX_UPCOMING: usize = 20;
@@ -40,7 +40,7 @@ pub async fn list(backend: &Backend) -> Result<ScheduleList, Problem> {
         }
     };
     let schedules = NamedSchedule::all(backend).into_iter().map(view).collect();
-    Ok(ScheduleList { schedules, paused: pauses.get(&Place::All).cloned() })
+    Ok(ScheduleList { schedules, paused: pauses.get(&ScheduleScope::All).cloned() })
 }
 
 /// One schedule of the list.

@@ -7,7 +7,7 @@ use crate::model::schedule::handles;
 use crate::model::trigger::SchedulePause;
 use crate::model::{Pipeline, Problem, ProblemCode, Schedule};
 use crate::runs::Backend;
-use crate::store::{Place, ScheduleState};
+use crate::store::{ScheduleScope, ScheduleState};
 
 /// A schedule with its pipeline.
 pub(super) struct NamedSchedule {
@@ -46,13 +46,13 @@ impl NamedSchedule {
         }
     }
 
-    pub fn place(&self) -> Place {
-        Place::One(self.pipeline.name.clone(), self.name.clone())
+    pub fn place(&self) -> ScheduleScope {
+        ScheduleScope::One(self.pipeline.name.clone(), self.name.clone())
     }
 
     /// The pause of the schedule, or else that of all schedules.
-    pub fn pause(&self, pauses: &BTreeMap<Place, SchedulePause>) -> Option<SchedulePause> {
-        pauses.get(&self.place()).or_else(|| pauses.get(&Place::All)).cloned()
+    pub fn pause(&self, pauses: &BTreeMap<ScheduleScope, SchedulePause>) -> Option<SchedulePause> {
+        pauses.get(&self.place()).or_else(|| pauses.get(&ScheduleScope::All)).cloned()
     }
 
     pub fn state<'a>(&self, states: &'a BTreeMap<(String, String), ScheduleState>) -> Option<&'a ScheduleState> {

@@ -6,7 +6,7 @@ use crate::model::audit::AuditAction;
 use crate::model::trigger::{ScheduleList, SchedulePause, ScheduleView};
 use crate::model::{Problem, ProblemCode, Timestamp};
 use crate::runs::{Actor, Backend};
-use crate::store::{NewPause, Place, TriggerOp};
+use crate::store::{PauseSchedules, ResumeSchedules, ScheduleScope};
 
 /// The longest reason of a pause.
 const MAX_REASON_CHARS: usize = 500;
@@ -36,7 +36,7 @@ pub async fn resume(backend: &Backend, pipeline: &str, name: &str, actor: &Actor
     let others = NamedSchedule::all(backend).into_iter().filter(|other| other.place() != named.place());
     let others = others.map(|other| (other.pipeline.name.clone(), other.name)).collect();
     let entry = actor.audit_entry(AuditAction::ScheduleResume, None, Some(format!("{pipeline}/{}", named.name)));
-    backend.journal.trigger_by(TriggerOp::Resume(named.place(), others), Some(entry)).await?;
+    backend.journal.execute(ResumeSchedules { scope: named.place(), others }, Some(entry)).await?;
     tracing::info!(pipeline, schedule = named.name, by = %actor, "resumed a schedule");
     view(backend, &named).await
 }
@@ -46,7 +46,7 @@ pub async fn resume(backend: &Backend, pipeline: &str, name: &str, actor: &Actor
 /// # Errors
 /// [`ProblemCode::BadRequest`] for a reason that is too long; the database's errors.
 pub async fn pause_all(backend: &Backend, actor: &Actor, reason: &str) -> Result<ScheduleList, Problem> {
-    write_pause(backend, Place::All, actor, reason).await?;
+    write_pause(backend, ScheduleScope::All, actor, reason).await?;
     list(backend).await
 }
 
@@ -56,24 +56,24 @@ pub async fn pause_all(backend: &Backend, actor: &Actor, reason: &str) -> Result
 /// The database's errors.
 pub async fn resume_all(backend: &Backend, actor: &Actor) -> Result<ScheduleList, Problem> {
     let entry = actor.audit_entry(AuditAction::ScheduleResume, None, Some("all".to_owned()));
-    backend.journal.trigger_by(TriggerOp::Resume(Place::All, Vec::new()), Some(entry)).await?;
+    backend.journal.execute(ResumeSchedules { scope: ScheduleScope::All, others: Vec::new() }, Some(entry)).await?;
     tracing::info!(by = %actor, "resumed all schedules");
     list(backend).await
 }
 
-async fn write_pause(backend: &Backend, place: Place, actor: &Actor, reason: &str) -> Result<(), Problem> {
+async fn write_pause(backend: &Backend, place: ScheduleScope, actor: &Actor, reason: &str) -> Result<(), Problem> {
     let reason = reason.split_whitespace().collect::<Vec<_>>().join(" ");
     if reason.chars().count() > MAX_REASON_CHARS {
         let detail = format!("A reason has at most {MAX_REASON_CHARS} characters.");
         return Err(Problem::new(ProblemCode::BadRequest, detail));
     }
     tracing::info!(?place, by = %actor, reason, "pausing schedules");
-    let pause = SchedulePause { at: Timestamp::now(), by: actor.to_string(), reason, all: place == Place::All };
+    let pause = SchedulePause { at: Timestamp::now(), by: actor.to_string(), reason, all: place == ScheduleScope::All };
     let detail = match &place {
-        Place::All => "all".to_owned(),
-        Place::One(pipeline, name) => format!("{pipeline}/{name}"),
+        ScheduleScope::All => "all".to_owned(),
+        ScheduleScope::One(pipeline, name) => format!("{pipeline}/{name}"),
     };
     let detail = if pause.reason.is_empty() { detail } else { format!("{detail}: {}", pause.reason) };
     let entry = actor.audit_entry(AuditAction::SchedulePause, None, Some(detail));
-    Ok(backend.journal.trigger_by(TriggerOp::Pause(NewPause { place, pause }), Some(entry)).await?)
+    Ok(backend.journal.execute(PauseSchedules { scope: place, pause }, Some(entry)).await?)
 }

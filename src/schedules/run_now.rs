@@ -6,7 +6,7 @@ use crate::model::kinds::Origin;
 use crate::model::{FramePayload, Problem, Run, RunId, Secrets, Timestamp};
 use crate::pipelines::check_params;
 use crate::runs::{Actor, Backend, create_run};
-use crate::store::{Created, NewFrame, NewRun, RunTrigger, ScheduleSlot};
+use crate::store::{CreateRun, Created, NewFrame, RunTrigger, ScheduleSlot};
 
 /// Starts a run of a schedule now, even if the schedule is paused. Returns the run, and whether it is new: a pending
 /// run of the schedule is returned instead of a second one, unless the schedule queues all of its runs.
@@ -27,7 +27,7 @@ pub async fn run_now(backend: &Backend, pipeline: &str, name: &str, actor: &Acto
         NewFrame::now(None, &FramePayload::Origin(Origin { by: schedule.describe_manual_origin(&actor.to_string()) }));
     let id = RunId::generate();
     let audit = actor.audit_entry(AuditAction::RunStart, Some(id.clone()), Some(pipeline.name.clone()));
-    let new = NewRun {
+    let new = CreateRun {
         id,
         priority: pipeline.priority,
         pipeline,
@@ -37,13 +37,13 @@ pub async fn run_now(backend: &Backend, pipeline: &str, name: &str, actor: &Acto
         at: Timestamp::now(),
         idempotency: None,
         origin: Some(origin),
-        mark: None,
+        schedule: None,
         trigger: Some(RunTrigger::Schedule(slot)),
-        most_waiting: Some(backend.max_queued),
+        max_pending: Some(backend.max_queued),
         asked_by: Some(actor.origin()),
         audit: Some(audit),
     };
-    let Created { new, run, .. } = create_run(backend, new).await?;
+    let Created { is_new, run, .. } = create_run(backend, new).await?;
     backend.engine.wake();
-    Ok((*run, new))
+    Ok((*run, is_new))
 }

@@ -1,7 +1,7 @@
 //! The background task of schedules: creates a pending run for each due time, once.
 //!
 //! The database stores for each schedule the time up to which its due times are handled, its cursor. The write that
-//! creates a run for a due time also advances the cursor from where it was read (`store::Mark`). So of several servers,
+//! creates a run for a due time also advances the cursor from where it was read (`store::AdvanceSchedule`). So of several servers,
 //! or after a crash, one creates the run.
 
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use crate::model::trigger::SkipKind;
 use crate::model::{FramePayload, OriginKind, Pipeline, RunId, RunOrigin, Schedule, Secrets, Timestamp};
 use crate::pipelines::{Snapshot, check_params};
 use crate::runs::{Backend, trigger_audit_entry};
-use crate::store::{Mark, NewFrame, NewRun, RunTrigger, ScheduleSlot, TriggerOp};
+use crate::store::{AdvanceSchedule, CreateRun, NewFrame, RunTrigger, ScheduleSlot, SkipDueTime};
 
 /// The longest time between two checks. A due time is a time of a clock that can be set, on a machine that can sleep: a
 /// timer notices neither.
@@ -66,7 +66,7 @@ impl ScheduleTask {
 
     /// Creates the runs that are due. Returns the next due time.
     async fn check(&mut self, snapshot: &Snapshot) -> Result<Option<Timestamp>, WriteError> {
-        let mut cursors = self.backend.store.marks().await?;
+        let mut cursors = self.backend.store.schedule_cursors().await?;
         let mut next: Option<Timestamp> = None;
         for pipeline in snapshot.pipelines.values() {
             for (schedule, name) in pipeline.schedules.iter().zip(handles(&pipeline.schedules)) {
@@ -83,7 +83,12 @@ impl ScheduleTask {
         let (gone, again) = self.missing.expired(cursors, snapshot.faults.is_empty(), Instant::now());
         for ((pipeline, schedule), done) in gone {
             tracing::info!(pipeline, schedule, "deleting the cursor of a removed schedule");
-            match self.backend.journal.mark(Mark { pipeline, schedule, from: Some(done), to: None }).await {
+            match self
+                .backend
+                .journal
+                .execute(AdvanceSchedule { pipeline, schedule, from: Some(done), to: None }, None)
+                .await
+            {
                 Ok(()) | Err(WriteError::Refused) => {}
                 Err(error) => return Err(error),
             }
@@ -107,7 +112,7 @@ impl ScheduleTask {
                 return Ok(None);
             }
         };
-        let advance = |from: Option<Timestamp>, to: Timestamp| Mark {
+        let advance = |from: Option<Timestamp>, to: Timestamp| AdvanceSchedule {
             pipeline: pipeline.name.clone(),
             schedule: schedule.identity(),
             from,
@@ -115,7 +120,7 @@ impl ScheduleTask {
         };
         let Some(mut done) = done else {
             let now = Timestamp::now();
-            self.backend.journal.mark(advance(None, now)).await?;
+            self.backend.journal.execute(advance(None, now), None).await?;
             return Ok(rule.next(now));
         };
         loop {
@@ -125,7 +130,7 @@ impl ScheduleTask {
                 Due::Wait(next) => return Ok(next),
                 Due::Rebase => {
                     tracing::warn!(pipeline = pipeline.name, %done, "the cursor of a schedule is far in the future; restarting it from now");
-                    self.backend.journal.mark(advance(Some(done), now)).await?;
+                    self.backend.journal.execute(advance(Some(done), now), None).await?;
                     done = now;
                 }
                 Due::Start(at) => {
@@ -144,7 +149,7 @@ impl ScheduleTask {
         schedule: &Schedule,
         name: &str,
         due: Timestamp,
-        cursor: Mark,
+        cursor: AdvanceSchedule,
     ) -> Result<(), WriteError> {
         let by = schedule.describe_origin(due);
         let params = match check_params(pipeline, &schedule.params, &self.backend.projects) {
@@ -157,13 +162,14 @@ impl ScheduleTask {
                     why,
                     "a scheduled run cannot start: its parameters are not valid"
                 );
-                return self.backend.journal.trigger(TriggerOp::Skip(cursor, SkipKind::Params, why.to_owned())).await;
+                let skip = SkipDueTime { cursor, kind: SkipKind::Params, detail: why.to_owned() };
+                return self.backend.journal.execute(skip, None).await;
             }
         };
         let (identity, name) = (schedule.identity(), name.to_owned());
         let slot = ScheduleSlot { schedule: identity, name, overlap: schedule.overlap, by_hand: false };
         let (id, origin) = (RunId::generate(), RunOrigin { kind: OriginKind::Schedule, name: by.clone() });
-        let new = NewRun {
+        let new = CreateRun {
             id: id.clone(),
             pipeline: Arc::clone(pipeline),
             params,
@@ -173,9 +179,9 @@ impl ScheduleTask {
             at: Timestamp::now(),
             idempotency: None,
             origin: Some(NewFrame::now(None, &FramePayload::Origin(Origin { by: by.clone() }))),
-            mark: Some(cursor),
+            schedule: Some(cursor),
             trigger: Some(RunTrigger::Schedule(slot)),
-            most_waiting: Some(self.backend.max_queued),
+            max_pending: Some(self.backend.max_queued),
             audit: Some(trigger_audit_entry(&origin, "schedule", id.clone(), &pipeline.name)),
             asked_by: Some(origin),
         };

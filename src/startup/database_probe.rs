@@ -1,6 +1,5 @@
 //! Probes the database while no run writes, so that `/readyz` and the pages report an outage soon after it begins.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -11,7 +10,7 @@ use crate::store::Store;
 const PROBE_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Probes until `stop`. Also restores the reserve for a full disk, where it is missing.
-pub async fn run(store: Arc<dyn Store>, journal: Journal, stop: CancellationToken) {
+pub async fn run(store: Store, journal: Journal, stop: CancellationToken) {
     loop {
         tokio::select! {
             () = stop.cancelled() => return,

@@ -13,8 +13,6 @@ pub const IMPORTS: &[&str] = &[
 
 /// Files that may be longer than others.
 pub const LONG_FILES: &[&str] = &[
-    // One trait a kind of read, until queries are files of their own.
-    "src/store/mod.rs",
     // The guarantees of the journal and of leases, each with the parts that it needs: one subject.
     "tests/it/journal.rs",
     "tests/it/lifecycle/mod.rs",
@@ -22,8 +20,6 @@ pub const LONG_FILES: &[&str] = &[
 
 /// `path: function`: functions that may be longer than others.
 pub const LONG_FUNCTIONS: &[&str] = &[
-    // Assembles the statement of each change of a run, until commands are files of their own.
-    "src/store/sqlite/commit.rs: change",
     // A table of forbidden statements.
     "tests/it/journal.rs: triggers_reject_raw_sql_writes",
 ];
@@ -32,8 +28,6 @@ pub const LONG_FUNCTIONS: &[&str] = &[
 pub const TEST_SWITCHES: &[&str] = &[
     // The seam for the checker: in unit tests the journal's locks, channels and clock are shuttle's.
     "src/journal/sync.rs",
-    // Unit tests make small windows of the search instead of large databases.
-    "src/store/sqlite/list.rs",
 ];
 
 /// A list of exceptions, and which of them were needed.

@@ -21,7 +21,7 @@ pub fn everything() -> Vec<SourceFile> {
 }
 
 impl SourceFile {
-    /// The top-level module: `store` for `src/store/write.rs`, `main` for `src/main.rs`.
+    /// The top-level module: `store` for `src/store/row.rs`, `main` for `src/main.rs`.
     pub fn folder(&self) -> &str {
         let inside = self.path.strip_prefix("src/").unwrap_or(&self.path);
         let first = inside.split('/').next().unwrap_or(inside);

@@ -5,223 +5,102 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use futures::FutureExt;
+use futures::future::BoxFuture;
 use runtrail::engine::{Engine, EngineOptions, ProcessLauncher};
-use runtrail::journal::{FrameEncoding, GroupCommit, Journal, ReadStep, Reader, WriteError};
-use runtrail::model::kinds::Patch;
-use runtrail::model::review::FindingFilter;
+use runtrail::journal::{FrameEncoding, GroupCommit, Journal, JournalBackend, ReadStep, Reader, WriteError};
 use runtrail::model::sse::SseParser;
-use runtrail::model::{
-    DatabaseSize, FinalStatus, FrameRecord, Pin, ProblemCode, Retention, Run, RunFilter, RunId, Status, Timestamp,
-    Transition,
-};
+use runtrail::model::{FrameRecord, Pin, ProblemCode, Run, RunId, Status, Timestamp, Transition};
 use runtrail::pipelines::{Catalog, Projects};
 use runtrail::runs::{self, Backend};
 use runtrail::store::{
-    Assignment, AttemptStore, Change, Delivery, Durability, Findings, Guard, JournalStore, Kept, Lease, Op,
-    OutboxStore, Outcome, Outdated, PatchRow, Pulse, RetentionStore, ReviewStore, RunKey, RunStore, SqliteStore, Store,
-    StoreError, View, ViewPart, Write,
+    CancelPending, CreateRun, DeleteRun, Durability, Interceptor, JournalHead, Lease, PinRun, RunCommand, RunKey,
+    RunWrite, Store, StoreCommand, StoreError, WriteOutcome,
 };
 use runtrail::workspaces::Workspaces;
 use tempfile::TempDir;
 use tokio::sync::Semaphore;
 
-use crate::support::writes::{claim, new_run, write};
+use crate::support::writes::{append, claim, complete, new_run};
 use crate::support::{LIMIT, until};
 
-/// A real store whose commits are durable at once but answered only when the test lets them: the writer is paused
-/// between commit and publish. Frames are read when the test lets them be.
-struct Paused {
-    inner: SqliteStore,
+/// A real store whose commits are durable at once but answered only when the test lets them: the writer is held between
+/// commit and publish. Frames are read when the test lets them be.
+#[derive(Clone)]
+struct GatedStore {
+    inner: Store,
+    gates: Arc<Gates>,
+}
+
+struct Gates {
     committed: Semaphore,
     go_on: Semaphore,
     reads: AtomicU64,
     read_on: Semaphore,
 }
 
-impl Paused {
-    fn new(inner: SqliteStore, commits: usize, reads: usize) -> Arc<Self> {
+impl GatedStore {
+    fn new(inner: Store, commits: usize, reads: usize) -> Self {
         let (committed, go_on, read_on) = (Semaphore::new(0), Semaphore::new(commits), Semaphore::new(reads));
-        Arc::new(Self { inner, committed, go_on, reads: AtomicU64::new(0), read_on })
+        Self { inner, gates: Arc::new(Gates { committed, go_on, reads: AtomicU64::new(0), read_on }) }
+    }
+}
+
+impl Gates {
+    async fn wait_to_read(&self) {
+        self.reads.fetch_add(1, Ordering::Relaxed);
+        self.read_on.acquire().await.unwrap().forget();
     }
 }
 
 #[async_trait]
-impl JournalStore for Paused {
-    async fn commit(&self, ops: &[Op]) -> Result<Vec<Outcome>, StoreError> {
-        let outcomes = self.inner.commit(ops).await;
-        self.committed.add_permits(1);
-        self.go_on.acquire().await.unwrap().forget();
+impl JournalBackend for GatedStore {
+    async fn commit(&self, commands: &[StoreCommand]) -> Result<Vec<WriteOutcome>, StoreError> {
+        let outcomes = self.inner.commit(commands).await;
+        self.gates.committed.add_permits(1);
+        self.gates.go_on.acquire().await.unwrap().forget();
         outcomes
     }
 
-    async fn pulse(&self, key: RunKey) -> Result<Pulse, StoreError> {
-        self.inner.pulse(key).await
+    async fn head(&self, run: RunKey) -> Result<JournalHead, StoreError> {
+        self.inner.head(run).await
     }
 
-    async fn frames(&self, key: RunKey, after: u64, limit: u32) -> Result<(Vec<FrameRecord>, Pulse), StoreError> {
-        self.reads.fetch_add(1, Ordering::Relaxed);
-        self.read_on.acquire().await.unwrap().forget();
-        self.inner.frames(key, after, limit).await
+    async fn frames(&self, run: RunKey, after: u64, limit: u32) -> Result<(Vec<FrameRecord>, JournalHead), StoreError> {
+        self.gates.wait_to_read().await;
+        self.inner.frames(run, after, limit).await
+    }
+
+    async fn run(&self, run: RunKey) -> Result<Option<Run>, StoreError> {
+        self.inner.run(run).await
     }
 }
 
-#[async_trait]
-impl RunStore for Paused {
-    async fn find(&self, id: &RunId) -> Result<Option<(RunKey, Pulse)>, StoreError> {
-        self.inner.find(id).await
-    }
-    async fn by_idempotency_key(&self, key: &str) -> Result<Option<(Option<RunKey>, Vec<u8>)>, StoreError> {
-        self.inner.by_idempotency_key(key).await
-    }
-    async fn pin(&self, key: RunKey) -> Result<Option<Pin>, StoreError> {
-        self.inner.pin(key).await
-    }
-    async fn run(&self, key: RunKey) -> Result<Option<Run>, StoreError> {
-        self.inner.run(key).await
-    }
-    async fn view(&self, id: &RunId, part: &ViewPart) -> Result<Option<View>, StoreError> {
-        self.inner.view(id, part).await
-    }
-    async fn list(
+impl Interceptor for GatedStore {
+    fn intercept(
         &self,
-        filter: &RunFilter,
-        limit: u32,
-        before: Option<&RunId>,
-    ) -> Result<(Vec<Run>, Option<RunId>), StoreError> {
-        self.inner.list(filter, limit, before).await
-    }
-    async fn assignment(&self, key: RunKey) -> Result<Option<Assignment>, StoreError> {
-        self.inner.assignment(key).await
-    }
-    async fn waiting(&self, limit: u32) -> Result<Vec<(RunKey, u32)>, StoreError> {
-        self.inner.waiting(limit).await
-    }
-    async fn queue(&self, limit: u32) -> Result<(u64, Vec<runtrail::model::queue::QueuedRun>), StoreError> {
-        self.inner.queue(limit).await
-    }
-    async fn active_in(&self, group: &str) -> Result<Option<RunId>, StoreError> {
-        self.inner.active_in(group).await
-    }
-    async fn superseded(&self) -> Result<Vec<(RunKey, RunId)>, StoreError> {
-        self.inner.superseded().await
-    }
-    async fn answered(&self, limit: u32) -> Result<Vec<(RunKey, u32, bool)>, StoreError> {
-        self.inner.answered(limit).await
-    }
-    async fn asked(&self) -> Result<Vec<(RunId, u32)>, StoreError> {
-        self.inner.asked().await
-    }
-    async fn outputs(&self, key: RunKey, attempt: u32) -> Result<Vec<runtrail::store::Outputs>, StoreError> {
-        self.inner.outputs(key, attempt).await
-    }
-    async fn secrets(&self, key: RunKey) -> Result<runtrail::store::StoredSecrets, StoreError> {
-        self.inner.secrets(key).await
-    }
-    async fn lapsed(&self, now: Timestamp) -> Result<Vec<(RunKey, u32)>, StoreError> {
-        self.inner.lapsed(now).await
-    }
-    async fn marks(&self) -> Result<std::collections::BTreeMap<(String, String), Timestamp>, StoreError> {
-        self.inner.marks().await
-    }
-    async fn counts(&self) -> Result<Vec<(Status, u64)>, StoreError> {
-        self.inner.counts().await
+        name: &'static str,
+        read: BoxFuture<'static, ()>,
+    ) -> BoxFuture<'static, Result<(), StoreError>> {
+        let gates = Arc::clone(&self.gates);
+        async move {
+            if name == "frames" {
+                gates.wait_to_read().await;
+            }
+            read.await;
+            Ok(())
+        }
+        .boxed()
     }
 }
 
-#[async_trait]
-impl AttemptStore for Paused {
-    async fn attempts(
-        &self,
-        run: RunKey,
-        before: Option<u32>,
-        limit: u32,
-    ) -> Result<Vec<runtrail::model::attempt::Attempt>, StoreError> {
-        self.inner.attempts(run, before, limit).await
-    }
-    async fn log_of(
-        &self,
-        run: RunKey,
-        phase: Arc<str>,
-        after: u64,
-        until: u64,
-    ) -> Result<(Vec<FrameRecord>, u64), StoreError> {
-        self.inner.log_of(run, phase, after, until).await
-    }
-    async fn redrawn(&self, run: RunKey, after: u64, until: u64) -> Result<(Vec<(u64, FrameRecord)>, u64), StoreError> {
-        self.inner.redrawn(run, after, until).await
-    }
-}
-
-#[async_trait]
-impl RetentionStore for Paused {
-    async fn kept(&self) -> Result<Vec<Kept>, StoreError> {
-        self.inner.kept().await
-    }
-    async fn outdated(
-        &self,
-        pipeline: &str,
-        rule: Retention,
-        now: Timestamp,
-        limit: u32,
-    ) -> Result<Vec<Outdated>, StoreError> {
-        self.inner.outdated(pipeline, rule, now, limit).await
-    }
-    async fn deleted(&self, after: RunKey, limit: u32) -> Result<Vec<(RunKey, RunId)>, StoreError> {
-        self.inner.deleted(after, limit).await
-    }
-    async fn size(&self) -> Result<DatabaseSize, StoreError> {
-        self.inner.size().await
-    }
-}
-
-#[async_trait]
-impl ReviewStore for Paused {
-    async fn findings(
-        &self,
-        run: RunKey,
-        attempt: u32,
-        filter: &FindingFilter,
-        limit: u32,
-    ) -> Result<Findings, StoreError> {
-        self.inner.findings(run, attempt, filter, limit).await
-    }
-    async fn review_counts(
-        &self,
-        run: RunKey,
-        attempt: u32,
-    ) -> Result<runtrail::model::review::ReviewCounts, StoreError> {
-        self.inner.review_counts(run, attempt).await
-    }
-    async fn patches(&self, run: RunKey, attempt: u32) -> Result<Vec<PatchRow>, StoreError> {
-        self.inner.patches(run, attempt).await
-    }
-    async fn patch(&self, run: RunKey, seq: u64) -> Result<Option<Patch>, StoreError> {
-        self.inner.patch(run, seq).await
-    }
-}
-
-impl runtrail::store::TriggerStore for Paused {}
-
-impl runtrail::store::AccessStore for Paused {}
-
-#[async_trait]
-impl OutboxStore for Paused {
-    async fn due(&self, now: Timestamp, each: u32, limit: u32) -> Result<Vec<Delivery>, StoreError> {
-        self.inner.due(now, each, limit).await
-    }
-    async fn next_due(&self, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
-        self.inner.next_due(now).await
-    }
-}
-
-async fn sqlite() -> (TempDir, SqliteStore) {
+async fn sqlite() -> (TempDir, Store) {
     let folder = tempfile::tempdir().unwrap();
-    let store = SqliteStore::open(&folder.path().join("test.db"), Durability::Full).await.unwrap();
+    let store = Store::open_sqlite(&folder.path().join("test.db"), Durability::Full).await.unwrap();
     (folder, store)
 }
 
-fn journal_on(store: Arc<dyn Store>) -> Journal {
-    let (journal, writer) = Journal::new(store, GroupCommit::default());
+fn journal_on(backend: impl JournalBackend + 'static) -> Journal {
+    let (journal, writer) = Journal::new(Arc::new(backend), GroupCommit::default());
     tokio::spawn(writer.run());
     journal
 }
@@ -237,46 +116,45 @@ fn waits(reader: &mut Reader) -> bool {
     reader.next().now_or_never().is_none()
 }
 
-async fn attach(journal: &Journal, store: &Arc<dyn Store>, run: RunKey, cursor: u64) -> Reader {
-    let pulse = store.pulse(run).await.unwrap();
-    journal.read(run, cursor, pulse, FrameEncoding::Single).await.unwrap()
+async fn attach(journal: &Journal, store: &Store, run: RunKey, cursor: u64) -> Reader {
+    let head = store.head(run).await.unwrap();
+    journal.read(run, cursor, head, FrameEncoding::Single).await.unwrap()
 }
 
 /// A run with one frame, in a store that lets nobody read it yet.
-async fn unread() -> (TempDir, Arc<Paused>, Arc<dyn Store>, Journal, RunKey) {
-    let (folder, inner) = sqlite().await;
-    let paused = Paused::new(inner, 9, 0);
-    let store: Arc<dyn Store> = Arc::clone(&paused) as _;
-    let journal = journal_on(Arc::clone(&store));
+async fn unread() -> (TempDir, GatedStore, Store, Journal, RunKey) {
+    let (folder, store) = sqlite().await;
+    let gated = GatedStore::new(store.clone(), 9, 0);
+    let journal = journal_on(gated.clone());
     let run = journal.create(new_run()).await.unwrap().key;
     journal.write(claim(run, 1)).await.unwrap();
-    (folder, paused, store, journal, run)
+    (folder, gated, store, journal, run)
 }
 
 /// A stream interrupts its reader for each heartbeat. If the store is slower than those, the reader must come on all
 /// the same.
 #[tokio::test]
 async fn journal_reader_continues_after_an_interruption() {
-    let (_folder, paused, store, journal, run) = unread().await;
+    let (_folder, gated, store, journal, run) = unread().await;
     let mut reader = attach(&journal, &store, run, 0).await;
     for _ in 0..5 {
         assert!(waits(&mut reader));
     }
-    assert_eq!(paused.reads.load(Ordering::Relaxed), 1, "it does not begin again");
-    paused.read_on.add_permits(1);
+    assert_eq!(gated.gates.reads.load(Ordering::Relaxed), 1, "it does not begin again");
+    gated.gates.read_on.add_permits(1);
     assert_eq!(seqs(reader.next().await.unwrap()), [1]);
 }
 
 /// What a client that does not read costs must not grow with the runs it asked for.
 #[tokio::test]
 async fn journal_readers_sharing_a_permit_hold_one_page() {
-    let (_folder, paused, store, journal, run) = unread().await;
+    let (_folder, gated, store, journal, run) = unread().await;
     let turns = Arc::new(Semaphore::new(1));
     let mut first = attach(&journal, &store, run, 0).await.share_read_permit(&turns);
     let mut second = attach(&journal, &store, run, 0).await.share_read_permit(&turns);
     assert!(waits(&mut first) && waits(&mut second));
-    assert_eq!(paused.reads.load(Ordering::Relaxed), 1);
-    paused.read_on.add_permits(2);
+    assert_eq!(gated.gates.reads.load(Ordering::Relaxed), 1);
+    gated.gates.read_on.add_permits(2);
     assert_eq!(seqs(first.next().await.unwrap()), [1]);
     assert_eq!(seqs(second.next().await.unwrap()), [1]);
 }
@@ -285,23 +163,22 @@ async fn journal_readers_sharing_a_permit_hold_one_page() {
 /// or after it.
 #[tokio::test]
 async fn journal_frame_committed_while_subscribing_is_read_once() {
-    let (_folder, inner) = sqlite().await;
-    let paused = Paused::new(inner, 2, 9);
-    let store: Arc<dyn Store> = Arc::clone(&paused) as _;
-    let journal = journal_on(Arc::clone(&store));
+    let (_folder, store) = sqlite().await;
+    let gated = GatedStore::new(store.clone(), 2, 9);
+    let journal = journal_on(gated.clone());
     let run = journal.create(new_run()).await.unwrap().key;
     let lease = Lease { run, attempt: 1, token: journal.write(claim(run, 1)).await.unwrap().token };
-    paused.committed.acquire_many(2).await.unwrap().forget();
+    gated.gates.committed.acquire_many(2).await.unwrap().forget();
 
     let mut before = attach(&journal, &store, run, 1).await;
     assert!(waits(&mut before));
-    let stale = store.pulse(run).await.unwrap();
+    let stale = store.head(run).await.unwrap();
 
     let append = {
         let journal = journal.clone();
-        tokio::spawn(async move { journal.write(write(run, Guard::Lease(lease), Change::None, &["x", "x"])).await })
+        tokio::spawn(async move { journal.write(append(lease, &["x", "x"])).await })
     };
-    paused.committed.acquire().await.unwrap().forget();
+    gated.gates.committed.acquire().await.unwrap().forget();
     // Durable, and nobody was told.
     assert!(waits(&mut before), "before the publish nobody is woken");
     let mut between = attach(&journal, &store, run, 1).await;
@@ -309,7 +186,7 @@ async fn journal_frame_committed_while_subscribing_is_read_once() {
     let mut stale = journal.read(run, 1, stale, FrameEncoding::Single).await.unwrap();
     assert_eq!(seqs(stale.next().await.unwrap()), [2, 3], "what was believed before the attach does not matter");
 
-    paused.go_on.add_permits(1);
+    gated.gates.go_on.add_permits(1);
     append.await.unwrap().unwrap();
     let mut after = attach(&journal, &store, run, 1).await;
     assert_eq!(seqs(before.next().await.unwrap()), [2, 3]);
@@ -324,14 +201,11 @@ async fn journal_frame_committed_while_subscribing_is_read_once() {
 #[tokio::test]
 async fn journal_end_while_subscribing_is_not_missed() {
     let (_folder, store) = sqlite().await;
-    let store: Arc<dyn Store> = Arc::new(store);
-    let journal = journal_on(Arc::clone(&store));
+    let journal = journal_on(store.clone());
     let run = journal.create(new_run()).await.unwrap().key;
     let token = journal.write(claim(run, 1)).await.unwrap().token;
-    let looked_up = store.pulse(run).await.unwrap();
-    let finish = Change::Finish { to: FinalStatus::Completed, error: None, next: None };
-    let lease = Guard::Lease(Lease { run, attempt: 1, token });
-    journal.write(write(run, lease, finish, &["done"])).await.unwrap();
+    let looked_up = store.head(run).await.unwrap();
+    journal.write(complete(Lease { run, attempt: 1, token }, "done")).await.unwrap();
 
     let mut reader = journal.read(run, 1, looked_up, FrameEncoding::Single).await.unwrap();
     let step = tokio::time::timeout(LIMIT, reader.next()).await.expect("not to wait for ever");
@@ -342,19 +216,19 @@ async fn journal_end_while_subscribing_is_not_missed() {
 #[tokio::test]
 async fn journal_refuses_writes_without_the_lease() {
     let (_folder, store) = sqlite().await;
-    let journal = journal_on(Arc::new(store));
+    let journal = journal_on(store);
     let run = journal.create(new_run()).await.unwrap().key;
     let token = journal.write(claim(run, 1)).await.unwrap().token;
     let refused = async |write| matches!(journal.write(write).await, Err(WriteError::Refused));
     assert!(refused(claim(run, 1)).await, "a run is claimed once");
     for wrong in [Lease { run, attempt: 1, token: token - 1 }, Lease { run, attempt: 2, token }] {
-        assert!(refused(write(run, Guard::Lease(wrong), Change::None, &["late"])).await);
+        assert!(refused(append(wrong, &["late"])).await);
     }
     // Two in one transaction: the refused one leaves the other alone.
-    let good = journal.write(write(run, Guard::Lease(Lease { run, attempt: 1, token }), Change::None, &["good"]));
-    let bad = journal.write(write(run, Guard::Lease(Lease { run, attempt: 1, token: 0 }), Change::None, &["bad"]));
+    let good = journal.write(append(Lease { run, attempt: 1, token }, &["good"]));
+    let bad = journal.write(append(Lease { run, attempt: 1, token: 0 }, &["bad"]));
     let (good, bad) = tokio::join!(good, bad);
-    assert_eq!(good.unwrap().pulse.head, 2);
+    assert_eq!(good.unwrap().journal.head, 2);
     assert!(matches!(bad, Err(WriteError::Refused)));
 }
 
@@ -608,15 +482,14 @@ async fn triggers_reject_two_running_runs_of_a_group() {
 #[tokio::test]
 async fn journal_refused_write_leaves_its_group_intact() {
     let (_folder, store) = sqlite().await;
-    let store: Arc<dyn Store> = Arc::new(store);
-    let journal = journal_on(Arc::clone(&store));
+    let journal = journal_on(store.clone());
     let first = new_run();
     let run = journal.create(first.clone()).await.unwrap().key;
     // An id that is taken, in one transaction with what is well.
     let (bad, good) = tokio::join!(journal.create(first), journal.write(claim(run, 1)));
     assert!(matches!(bad, Err(WriteError::Store(_))), "{bad:?}");
     assert!(good.is_ok());
-    let pulse = store.pulse(run).await.unwrap();
+    let pulse = store.head(run).await.unwrap();
     assert_eq!((pulse.status, pulse.head), (Status::Running, 1));
 }
 
@@ -624,21 +497,20 @@ async fn journal_refused_write_leaves_its_group_intact() {
 #[tokio::test(flavor = "multi_thread")]
 async fn journal_readers_agree() {
     let (_folder, store) = sqlite().await;
-    let store: Arc<dyn Store> = Arc::new(store);
-    let journal = journal_on(Arc::clone(&store));
+    let journal = journal_on(store.clone());
     let mut tasks = Vec::new();
     for _ in 0..4 {
         let run = journal.create(new_run()).await.unwrap().key;
         let token = journal.write(claim(run, 1)).await.unwrap().token;
-        let guard = Guard::Lease(Lease { run, attempt: 1, token });
+        let lease = Lease { run, attempt: 1, token };
         for reader in 0..8u64 {
-            let (journal, store) = (journal.clone(), Arc::clone(&store));
+            let (journal, store) = (journal.clone(), store.clone());
             tasks.push(tokio::spawn(async move {
                 // Not all at once: each waits until the journal has come some way.
-                while store.pulse(run).await.unwrap().head < 100 * reader {
+                while store.head(run).await.unwrap().head < 100 * reader {
                     tokio::task::yield_now().await;
                 }
-                let cursor = store.pulse(run).await.unwrap().head * (reader % 3) / 2;
+                let cursor = store.head(run).await.unwrap().head * (reader % 3) / 2;
                 let mut reader = attach(&journal, &store, run, cursor).await;
                 let mut read = Vec::new();
                 loop {
@@ -656,10 +528,9 @@ async fn journal_readers_agree() {
         tasks.push(tokio::spawn(async move {
             let lines = vec!["same"; 40];
             for group in 0..120usize {
-                journal.write(write(run, guard, Change::None, &lines[..group % 40])).await.unwrap();
+                journal.write(append(lease, &lines[..group % 40])).await.unwrap();
             }
-            let finish = Change::Finish { to: FinalStatus::Completed, error: None, next: None };
-            journal.write(write(run, guard, finish, &["end"])).await.unwrap().pulse.head
+            journal.write(complete(lease, "end")).await.unwrap().journal.head
         }));
     }
     let heads = futures::future::join_all(tasks).await;
@@ -670,13 +541,12 @@ async fn journal_readers_agree() {
 #[tokio::test]
 async fn journal_pages_are_bounded_in_bytes() {
     let (_folder, store) = sqlite().await;
-    let store: Arc<dyn Store> = Arc::new(store);
-    let journal = journal_on(Arc::clone(&store));
+    let journal = journal_on(store.clone());
     let run = journal.create(new_run()).await.unwrap().key;
     let token = journal.write(claim(run, 1)).await.unwrap().token;
     let line = "x".repeat(60_000);
     let lines = [line.as_str(); 100];
-    journal.write(write(run, Guard::Lease(Lease { run, attempt: 1, token }), Change::None, &lines)).await.unwrap();
+    journal.write(append(Lease { run, attempt: 1, token }, &lines)).await.unwrap();
 
     let mut reader = attach(&journal, &store, run, 0).await;
     let mut read = Vec::new();
@@ -697,20 +567,19 @@ async fn journal_pages_are_bounded_in_bytes() {
 #[tokio::test]
 async fn journal_write_returns_the_run_as_committed() {
     let (_folder, store) = sqlite().await;
-    let store: Arc<dyn Store> = Arc::new(store);
-    let journal = journal_on(Arc::clone(&store));
+    let journal = journal_on(store.clone());
     let created = journal.create(new_run()).await.unwrap();
     let (run, id) = (created.key, created.run.id.clone());
     assert_eq!((created.run.status, created.run.attempt), (Status::Pending, 1));
-    let there = |change| Op::Write(Write::new(run, Guard::There, change));
-    let ops = [
-        there(Change::Withdraw),
-        there(Change::Pin { pinned: true }),
-        there(Change::Pin { pinned: false }),
-        there(Change::Delete { id }),
+    let command = |command: RunCommand| StoreCommand::Run(RunWrite::new(command));
+    let commands = [
+        command(CancelPending { run, attempt: 1 }.into()),
+        command(PinRun { run, pinned: true }.into()),
+        command(PinRun { run, pinned: false }.into()),
+        command(DeleteRun { run, id, status: Status::Cancelled, attempt: 1 }.into()),
     ];
-    let left = store.commit(&ops).await.unwrap().into_iter().map(|outcome| match outcome {
-        Outcome::Committed(committed) => committed.left.map(|run| (run.status, run.pin)),
+    let left = store.commit(&commands).await.unwrap().into_iter().map(|outcome| match outcome {
+        WriteOutcome::Committed(committed) => committed.run_after.map(|run| (run.status, run.pin)),
         other => panic!("{other:?}"),
     });
     let told = |pinned, pins| Some((Status::Cancelled, Pin { pinned, pins }));
@@ -721,9 +590,8 @@ async fn journal_write_returns_the_run_as_committed() {
 /// Of what was deleted while it was read there may have been less to read than there was.
 #[tokio::test]
 async fn journal_attempt_of_a_deleted_run_is_not_found() {
-    let (folder, paused, store, journal, run) = unread().await;
-    let finish = Change::Finish { to: FinalStatus::Completed, error: None, next: None };
-    journal.write(write(run, Guard::There, finish, &["done"])).await.unwrap();
+    let (folder, gated, store, journal, run) = unread().await;
+    journal.write(complete(Lease { run, attempt: 1, token: 1 }, "done")).await.unwrap();
     let id = store.run(run).await.unwrap().unwrap().id;
     let (catalog, projects) = (Catalog::fixed(Vec::new()), Arc::<Projects>::default());
     let options = EngineOptions {
@@ -744,16 +612,18 @@ async fn journal_attempt_of_a_deleted_run_is_not_found() {
             catalog: catalog.clone(),
         }),
     };
-    let (engine, _idle) = Engine::new(Arc::clone(&store), journal.clone(), options, Default::default());
+    let store = store.intercepted(Arc::new(gated.clone()));
+    let (engine, _idle) = Engine::new(store.clone(), journal.clone(), options, Default::default());
     let backend =
         Backend { store, journal: journal.clone(), engine, catalog, projects, max_queued: 1000, is_exposed: false };
     let asked = tokio::spawn({
         let (backend, id) = (backend.clone(), id.clone());
         async move { runs::attempt(&backend, id.as_str(), 1).await }
     });
-    until("its frames are read", async || (paused.reads.load(Ordering::Relaxed) == 1).then_some(())).await;
-    journal.write(Write::new(run, Guard::There, Change::Delete { id: id.clone() })).await.unwrap();
-    paused.read_on.add_permits(1);
+    until("its frames are read", async || (gated.gates.reads.load(Ordering::Relaxed) == 1).then_some(())).await;
+    let delete = DeleteRun { run, id: id.clone(), status: Status::Completed, attempt: 1 };
+    journal.write(RunWrite::new(delete)).await.unwrap();
+    gated.gates.read_on.add_permits(1);
     assert_eq!(asked.await.unwrap().unwrap_err().code, ProblemCode::RunNotFound);
     assert_eq!(runs::attempts(&backend, id.as_str(), None, None).await.unwrap_err().code, ProblemCode::RunNotFound);
 }
@@ -762,20 +632,19 @@ async fn journal_attempt_of_a_deleted_run_is_not_found() {
 #[tokio::test]
 async fn journal_idempotency_key_expires_after_a_day() {
     let (_folder, store) = sqlite().await;
-    let store: Arc<dyn Store> = Arc::new(store);
-    let journal = journal_on(Arc::clone(&store));
+    let journal = journal_on(store.clone());
     let now = Timestamp::now();
     let day = 24 * 60 * 60 * 1000;
     let at = |ago: i64| {
         let idempotency = Some(("key".to_owned(), b"asked".to_vec()));
-        runtrail::store::NewRun { at: Timestamp(now.0 - ago), idempotency, ..new_run() }
+        CreateRun { at: Timestamp(now.0 - ago), idempotency, ..new_run() }
     };
     let old = journal.create(at(day + 1000)).await.unwrap();
-    assert!(old.new);
+    assert!(old.is_new);
     assert_eq!(store.by_idempotency_key("key").await.unwrap(), None, "it is too old to count");
     let other = journal.create(at(0)).await.unwrap();
-    assert!(other.new && other.key != old.key);
+    assert!(other.is_new && other.key != old.key);
     let again = journal.create(at(0)).await.unwrap();
-    assert_eq!((again.key, again.new, &again.run), (other.key, false, &other.run));
-    assert_eq!(store.by_idempotency_key("key").await.unwrap().map(|(run, _)| run), Some(Some(other.key)));
+    assert_eq!((again.key, again.is_new, &again.run), (other.key, false, &other.run));
+    assert_eq!(store.by_idempotency_key("key").await.unwrap().and_then(|known| known.run), Some(other.key));
 }

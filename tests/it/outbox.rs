@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use runtrail::journal::{GroupCommit, Journal, WriteError};
 use runtrail::model::notify::{NotifyTarget, ReceiverAddress};
-use runtrail::model::{FinalStatus, Pipeline, Timestamp};
+use runtrail::model::{Pipeline, Timestamp};
 use runtrail::store::{
-    Change, Delivery, Durability, Guard, Lease, NewRun, OutboxStore, RunKey, RunStore, SqliteStore, Store, Write,
+    BeginDelivery, CreateRun, Durability, Lease, OutboxDelivery, RecordDelivery, RunKey, RunWrite, Store,
 };
 
-use crate::support::writes::{claim, new_run, write};
+use crate::support::writes::{claim, complete, new_run, write};
 
 /// A finished run with a notification to send.
 async fn finished(journal: &Journal) -> RunKey {
@@ -18,32 +18,31 @@ async fn finished(journal: &Journal) -> RunKey {
     let notify =
         vec![NotifyTarget { to: ReceiverAddress::Url("http://localhost/".into()), secret: None, on: Vec::new() }];
     let pipeline = Arc::new(Pipeline { notify, ..Pipeline::clone(&run.pipeline) });
-    let key = journal.create(NewRun { pipeline, ..run }).await.unwrap().key;
+    let key = journal.create(CreateRun { pipeline, ..run }).await.unwrap().key;
     let claimed = journal.write(claim(key, 1)).await.unwrap();
-    let guard = Guard::Lease(Lease { run: key, attempt: 1, token: claimed.token });
-    let finish = Change::Finish { to: FinalStatus::Completed, error: None, next: None };
-    assert_eq!(journal.write(write(key, guard, finish, &["done"])).await.unwrap().deliveries, 1);
+    let lease = Lease { run: key, attempt: 1, token: claimed.token };
+    assert_eq!(journal.write(complete(lease, "done")).await.unwrap().deliveries, 1);
     key
 }
 
-async fn due(store: &SqliteStore, now: i64) -> Vec<Delivery> {
-    store.due(Timestamp(now), 9, 9).await.unwrap()
+async fn due(store: &Store, now: i64) -> Vec<OutboxDelivery> {
+    store.due_deliveries(Timestamp(now), 9, 9).await.unwrap()
 }
 
 #[tokio::test]
 async fn outbox_delivery_is_claimed_once() {
     let folder = tempfile::tempdir().unwrap();
-    let store = Arc::new(SqliteStore::open(&folder.path().join("t.db"), Durability::Normal).await.unwrap());
-    let (journal, writer) = Journal::new(Arc::clone(&store) as Arc<dyn Store>, GroupCommit::default());
+    let store = Store::open_sqlite(&folder.path().join("t.db"), Durability::Normal).await.unwrap();
+    let (journal, writer) = Journal::new(Arc::new(store.clone()), GroupCommit::default());
     tokio::spawn(writer.run());
     let run = finished(&journal).await;
     let begin = |token, until| {
-        let guard = Guard::Delivery(1, token);
-        journal.write(Write::new(run, guard, Change::Try { until: Timestamp(until) }))
+        let lease_until = Timestamp(until);
+        journal.write(RunWrite::new(BeginDelivery { run, delivery: 1, token, lease_until }))
     };
     let end = |token, next: Option<i64>| {
-        let change = Change::Tried { attempt: 1, next: next.map(Timestamp) };
-        journal.write(write(run, Guard::Delivery(1, token), change, &["tried"]))
+        let next = next.map(Timestamp);
+        journal.write(write(RecordDelivery { run, delivery: 1, token, attempt: 1, next }, &["sent"]))
     };
     let now = Timestamp::now().0;
     let [delivery] = &due(&store, now).await[..] else { panic!("one delivery") };
@@ -59,7 +58,7 @@ async fn outbox_delivery_is_claimed_once() {
     begin(1, now + 2000).await.unwrap();
     assert!(matches!(end(1, None).await, Err(WriteError::Refused)));
     let head = store.run(run).await.unwrap().unwrap().head;
-    assert_eq!(end(2, Some(now + 5000)).await.unwrap().pulse.head, head + 1);
+    assert_eq!(end(2, Some(now + 5000)).await.unwrap().journal.head, head + 1);
     assert_eq!(due(&store, now + 4999).await.len(), 0);
     let again = &due(&store, now + 5000).await[0];
     assert_eq!((again.token, again.tries), (2, 1));

@@ -7,7 +7,7 @@ use std::time::Duration;
 use reqwest::StatusCode;
 use runtrail::journal::{GroupCommit, Journal, WriteError};
 use runtrail::model::Timestamp;
-use runtrail::store::{Durability, Mark, NewRun, RunStore, SqliteStore, Store};
+use runtrail::store::{AdvanceSchedule, CreateRun, Durability, Store};
 use rusqlite::OptionalExtension;
 use serde_json::{Value, json};
 
@@ -172,27 +172,30 @@ async fn schedule_due_time_has_one_run_despite_crashes() {
 #[tokio::test]
 async fn schedule_due_time_is_claimed_once() {
     let folder = tempfile::tempdir().unwrap();
-    let store = Arc::new(SqliteStore::open(&folder.path().join("t.db"), Durability::Normal).await.unwrap());
-    let (journal, writer) = Journal::new(Arc::clone(&store) as Arc<dyn Store>, GroupCommit::default());
+    let store = Store::open_sqlite(&folder.path().join("t.db"), Durability::Normal).await.unwrap();
+    let (journal, writer) = Journal::new(Arc::new(store.clone()), GroupCommit::default());
     tokio::spawn(writer.run());
-    let mark = |from: Option<i64>, to: Option<i64>| Mark {
+    let cursor = |from: Option<i64>, to: Option<i64>| AdvanceSchedule {
         pipeline: "p".into(),
         schedule: "s".into(),
         from: from.map(Timestamp),
         to: to.map(Timestamp),
     };
-    journal.mark(mark(None, Some(1000))).await.unwrap();
-    assert!(matches!(journal.mark(mark(None, Some(5000))).await, Err(WriteError::Refused)), "it is there already");
+    journal.execute(cursor(None, Some(1000)), None).await.unwrap();
+    assert!(
+        matches!(journal.execute(cursor(None, Some(5000)), None).await, Err(WriteError::Refused)),
+        "it is there already"
+    );
     for step in 1..=20 {
         let (from, to) = (step * 1000, (step + 1) * 1000);
         let asked = (0..8).map(|_| {
-            let (journal, mark) = (journal.clone(), mark(Some(from), Some(to)));
-            tokio::spawn(async move { journal.create(NewRun { mark: Some(mark), ..new_run() }).await })
+            let (journal, schedule) = (journal.clone(), Some(cursor(Some(from), Some(to))));
+            tokio::spawn(async move { journal.create(CreateRun { schedule, ..new_run() }).await })
         });
         let mut won = 0;
         for asked in asked.collect::<Vec<_>>() {
             match asked.await.unwrap() {
-                Ok(created) => won += u32::from(created.new),
+                Ok(created) => won += u32::from(created.is_new),
                 Err(error) => assert!(matches!(error, WriteError::Refused), "{error}"),
             }
         }
@@ -200,10 +203,10 @@ async fn schedule_due_time_is_claimed_once() {
     }
     let (runs, _) = store.list(&Default::default(), 200, None).await.unwrap();
     assert_eq!(runs.len(), 20, "who was refused has left nothing");
-    assert_eq!(store.marks().await.unwrap().values().collect::<Vec<_>>(), [&Timestamp(21_000)]);
-    assert!(matches!(journal.mark(mark(Some(1), None)).await, Err(WriteError::Refused)));
-    journal.mark(mark(Some(21_000), None)).await.unwrap();
-    assert!(store.marks().await.unwrap().is_empty());
+    assert_eq!(store.schedule_cursors().await.unwrap().values().collect::<Vec<_>>(), [&Timestamp(21_000)]);
+    assert!(matches!(journal.execute(cursor(Some(1), None), None).await, Err(WriteError::Refused)));
+    journal.execute(cursor(Some(21_000), None), None).await.unwrap();
+    assert!(store.schedule_cursors().await.unwrap().is_empty());
 }
 
 #[tokio::test]

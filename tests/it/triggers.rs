@@ -6,8 +6,7 @@ use reqwest::StatusCode;
 use runtrail::journal::{GroupCommit, Journal};
 use runtrail::model::{OverlapPolicy, Timestamp};
 use runtrail::store::{
-    Durability, NewPause, NewRun, Place, RunStore, RunTrigger, ScheduleSlot, SqliteStore, Store, TriggerOp,
-    TriggerStore,
+    CreateRun, Durability, PauseSchedules, ResumeSchedules, RunTrigger, ScheduleScope, ScheduleSlot, Store,
 };
 use serde_json::{Value, json};
 
@@ -264,14 +263,14 @@ fn form_urlencoded(fields: &[(&str, &str)]) -> String {
 #[tokio::test]
 async fn schedule_run_now_returns_the_waiting_run() {
     let folder = tempfile::tempdir().unwrap();
-    let store = Arc::new(SqliteStore::open(&folder.path().join("t.db"), Durability::Normal).await.unwrap());
-    let (journal, writer) = Journal::new(Arc::clone(&store) as Arc<dyn Store>, GroupCommit::default());
+    let store = Store::open_sqlite(&folder.path().join("t.db"), Durability::Normal).await.unwrap();
+    let (journal, writer) = Journal::new(Arc::new(store.clone()), GroupCommit::default());
     tokio::spawn(writer.run());
     let ask = async |overlap: OverlapPolicy| {
         let slot = ScheduleSlot { schedule: "s".into(), name: "default".into(), overlap, by_hand: true };
         let asked = (0..8).map(|_| {
             let (journal, trigger) = (journal.clone(), Some(RunTrigger::Schedule(slot.clone())));
-            tokio::spawn(async move { journal.create(NewRun { trigger, ..new_run() }).await.unwrap().new })
+            tokio::spawn(async move { journal.create(CreateRun { trigger, ..new_run() }).await.unwrap().is_new })
         });
         let mut new = 0;
         for asked in asked.collect::<Vec<_>>() {
@@ -290,13 +289,12 @@ async fn schedule_run_now_returns_the_waiting_run() {
         reason: reason.into(),
         all: false,
     };
-    let place = Place::One("p".into(), "default".into());
+    let scope = ScheduleScope::One("p".into(), "default".into());
     for reason in ["first", "second"] {
-        let new = NewPause { place: place.clone(), pause: pause(reason) };
-        journal.trigger(TriggerOp::Pause(new)).await.unwrap();
+        journal.execute(PauseSchedules { scope: scope.clone(), pause: pause(reason) }, None).await.unwrap();
     }
     assert_eq!(store.pauses().await.unwrap().into_values().collect::<Vec<_>>(), [pause("first")]);
-    journal.trigger(TriggerOp::Resume(place, Vec::new())).await.unwrap();
+    journal.execute(ResumeSchedules { scope, others: Vec::new() }, None).await.unwrap();
     assert!(store.pauses().await.unwrap().is_empty());
     let (runs, _) = store.list(&Default::default(), 200, None).await.unwrap();
     assert_eq!(runs.len(), 9);

@@ -21,5 +21,5 @@ pub async fn list(State(app): State<AppState>, query: QueryResult) -> ApiResult<
     let no_place = |text: &str| bad(format!("Invalid cursor `{text}`."));
     let before = take("before").map(|text| text.parse().map_err(|_| no_place(&text))).transpose()?;
     let filter = AuditFilter { run, actor: take("actor"), action, limit: parse_limit(take("limit"))?, before };
-    read_audit(&*app.backend.store, &filter).await.map(Json)
+    read_audit(&app.backend.store, &filter).await.map(Json)
 }

@@ -80,7 +80,7 @@ impl<'a> BudgetPermit<'a> {
 
 /// What is known of a sender before its body is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SenderTrust {
+pub enum ClientTrust {
     /// It has proved a secret before.
     Proven,
     Unproven,
@@ -96,7 +96,7 @@ impl BodyBudget {
     /// [`ProblemCode::TooManyAttempts`]: the sender is throttled, and the body is not small.
     pub async fn read(
         &self,
-        sender: SenderTrust,
+        sender: ClientTrust,
         declared_size: Option<u64>,
         body: Body,
     ) -> Result<(Bytes, BudgetPermit<'_>), Problem> {
@@ -106,13 +106,13 @@ impl BodyBudget {
 
     async fn read_chunks(
         &self,
-        sender: SenderTrust,
+        sender: ClientTrust,
         declared_size: Option<u64>,
         body: Body,
     ) -> Result<(Bytes, BudgetPermit<'_>), Problem> {
         let declared = declared_size.and_then(|size| usize::try_from(size).ok()).unwrap_or_default();
         check_size(sender, declared)?;
-        let pool = if sender == SenderTrust::Proven { &self.proven } else { &self.unproven };
+        let pool = if sender == ClientTrust::Proven { &self.proven } else { &self.unproven };
         let (mut bytes, mut permit, mut size) = (Vec::new(), BudgetPermit::default(), 0);
         let mut chunks = body.into_data_stream();
         while let Some(chunk) = chunks.next().await {
@@ -126,8 +126,8 @@ impl BodyBudget {
     }
 }
 
-fn check_size(sender: SenderTrust, size: usize) -> Result<(), Problem> {
-    if sender == SenderTrust::Throttled && size > SMALL_BODY_BYTES {
+fn check_size(sender: ClientTrust, size: usize) -> Result<(), Problem> {
+    if sender == ClientTrust::Throttled && size > SMALL_BODY_BYTES {
         let detail =
             "Wrong signatures from your address wait for their answers. Large bodies are read again after that.";
         return Err(Problem::new(ProblemCode::TooManyAttempts, detail));
@@ -170,10 +170,10 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn body_budget_counts_only_arrived_bytes_of_large_bodies() {
         let budget = BodyBudget::default();
-        let (bytes, permit) = budget.read(SenderTrust::Unproven, None, body_of(4, 16 << 10)).await.unwrap();
+        let (bytes, permit) = budget.read(ClientTrust::Unproven, None, body_of(4, 16 << 10)).await.unwrap();
         assert_eq!((bytes.len(), free(&budget.unproven)), (64 << 10, POOL_KIB));
         drop(permit);
-        let (bytes, permit) = budget.read(SenderTrust::Unproven, Some(6 << 20), body_of(6, 1 << 20)).await.unwrap();
+        let (bytes, permit) = budget.read(ClientTrust::Unproven, Some(6 << 20), body_of(6, 1 << 20)).await.unwrap();
         assert_eq!((bytes.len(), free(&budget.unproven)), (6 << 20, POOL_KIB - (6 << 10)));
         assert_eq!(free(&budget.proven), POOL_KIB);
         drop(permit);
@@ -183,10 +183,10 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn body_with_a_large_declared_size_blocks_no_others() {
         let budget = BodyBudget::default();
-        let stalled_bodies = (0..1000).map(|_| budget.read(SenderTrust::Unproven, Some(25 << 20), stalled(100)));
+        let stalled_bodies = (0..1000).map(|_| budget.read(ClientTrust::Unproven, Some(25 << 20), stalled(100)));
         let stalled_bodies = futures::future::join_all(stalled_bodies);
         let all = async {
-            let (bytes, _permit) = budget.read(SenderTrust::Unproven, None, body_of(25, 1 << 20)).await.unwrap();
+            let (bytes, _permit) = budget.read(ClientTrust::Unproven, None, body_of(25, 1 << 20)).await.unwrap();
             assert_eq!(bytes.len(), 25 << 20);
         };
         let started_at = tokio::time::Instant::now();
@@ -195,7 +195,7 @@ mod tests {
             _ = stalled_bodies => panic!("a stalled body was read"),
         }
         assert!(started_at.elapsed() < Duration::from_secs(1), "{:?}", started_at.elapsed());
-        let refused = budget.read(SenderTrust::Unproven, None, stalled(100)).await.unwrap_err();
+        let refused = budget.read(ClientTrust::Unproven, None, stalled(100)).await.unwrap_err();
         assert_eq!(refused.code, ProblemCode::RequestTimeout);
     }
 
@@ -203,10 +203,10 @@ mod tests {
     async fn unproven_senders_cannot_block_proven_ones() {
         let budget = BodyBudget::default();
         let unproven =
-            futures::future::join_all((0..3).map(|_| budget.read(SenderTrust::Unproven, None, stalled(24 << 20))));
+            futures::future::join_all((0..3).map(|_| budget.read(ClientTrust::Unproven, None, stalled(24 << 20))));
         let proven = async {
             tokio::task::yield_now().await;
-            budget.read(SenderTrust::Proven, None, body_of(20, 1 << 20)).await.unwrap().0.len()
+            budget.read(ClientTrust::Proven, None, body_of(20, 1 << 20)).await.unwrap().0.len()
         };
         tokio::select! {
             biased;
@@ -220,7 +220,7 @@ mod tests {
     async fn half_read_bodies_do_not_deadlock() {
         let budget = BodyBudget::default();
         let one =
-            async || budget.read(SenderTrust::Unproven, None, body_of(24, 1 << 20)).await.map(|(bytes, _)| bytes.len());
+            async || budget.read(ClientTrust::Unproven, None, body_of(24, 1 << 20)).await.map(|(bytes, _)| bytes.len());
         let all = futures::future::join_all((0..20).map(|_| one())).await;
         assert!(all.iter().all(|read| read.as_ref().is_ok_and(|size| *size == 24 << 20)), "{all:?}");
         assert_eq!((free(&budget.unproven), budget.unproven.overflow.available_permits()), (POOL_KIB, 1));
@@ -230,14 +230,14 @@ mod tests {
     async fn body_that_is_too_large_for_its_sender_is_rejected() {
         let budget = BodyBudget::default();
         for (sender, size, body, code) in [
-            (SenderTrust::Proven, None, body_of(26, 1 << 20), ProblemCode::BodyTooLarge),
-            (SenderTrust::Proven, Some(26 << 20), body_of(1, 10), ProblemCode::BodyTooLarge),
-            (SenderTrust::Throttled, Some(1 << 20), stalled(0), ProblemCode::TooManyAttempts),
-            (SenderTrust::Throttled, None, body_of(2, 64 << 10), ProblemCode::TooManyAttempts),
+            (ClientTrust::Proven, None, body_of(26, 1 << 20), ProblemCode::BodyTooLarge),
+            (ClientTrust::Proven, Some(26 << 20), body_of(1, 10), ProblemCode::BodyTooLarge),
+            (ClientTrust::Throttled, Some(1 << 20), stalled(0), ProblemCode::TooManyAttempts),
+            (ClientTrust::Throttled, None, body_of(2, 64 << 10), ProblemCode::TooManyAttempts),
         ] {
             assert_eq!(budget.read(sender, size, body).await.unwrap_err().code, code, "{sender:?} {size:?}");
         }
-        assert!(budget.read(SenderTrust::Throttled, Some(100), body_of(1, 100)).await.is_ok());
+        assert!(budget.read(ClientTrust::Throttled, Some(100), body_of(1, 100)).await.is_ok());
         assert_eq!(free(&budget.unproven), POOL_KIB);
     }
 }

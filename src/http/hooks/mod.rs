@@ -25,8 +25,8 @@ use crate::base;
 use crate::hooks::{DeliveryHeaders, KeyBy, Secret, Signature, payload};
 use crate::hooks::{HookOutcome, duplicate_message};
 use crate::model::{Hook, Pipeline, Problem, ProblemCode, Run, Timestamp};
-use crate::store::Trust;
-use body_budget::{BodyBudget, BudgetPermit, SenderTrust};
+use crate::store::SenderTrust;
+use body_budget::{BodyBudget, BudgetPermit, ClientTrust};
 use refused_calls::RefusedCalls;
 
 /// The limits that all hooks share.
@@ -38,13 +38,13 @@ pub struct HookLimits {
 }
 
 impl HookLimits {
-    fn trust_of(&self, client: Client) -> SenderTrust {
+    fn trust_of(&self, client: Client) -> ClientTrust {
         if self.attempts.has_succeeded(client) {
-            SenderTrust::Proven
+            ClientTrust::Proven
         } else if self.attempts.is_throttled(client, Instant::now()) {
-            SenderTrust::Throttled
+            ClientTrust::Throttled
         } else {
-            SenderTrust::Unproven
+            ClientTrust::Unproven
         }
     }
 }
@@ -107,8 +107,8 @@ impl<'a> HookCall<'a> {
     /// Counts the call as refused before authentication.
     fn record_refusal(&self, problem: &Problem) {
         let (trust, problem) = match &self.not_found {
-            Some(not_found) => (Trust::Unknown, not_found),
-            None => (Trust::Unsigned, problem),
+            Some(not_found) => (SenderTrust::Unknown, not_found),
+            None => (SenderTrust::Unsigned, problem),
         };
         self.app.hooks.refused.record(&self.app.backend, trust, self.name, self.delivery, problem);
     }
@@ -133,7 +133,7 @@ impl<'a> HookCall<'a> {
             }
             None => false,
         };
-        let trust = if is_proven { SenderTrust::Proven } else { limits.trust_of(self.client) };
+        let trust = if is_proven { ClientTrust::Proven } else { limits.trust_of(self.client) };
         let size = single_header(headers, "content-length").and_then(|size| size.parse::<u64>().ok());
         let read = limits.bodies.read(trust, size, body).await;
         let (body, permit) = read.map_err(|problem| {

@@ -9,7 +9,7 @@ use crate::hooks::DeliveryHeaders;
 use crate::model::trigger::DeliveryResult;
 use crate::model::{Problem, Timestamp};
 use crate::runs::Backend;
-use crate::store::{NewDelivery, Trust};
+use crate::store::{RecordHookDelivery, SenderTrust};
 
 const WRITE_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -20,7 +20,7 @@ const MAX_UNKNOWN_HOOKS: usize = 20;
 const MAX_GROUPS: usize = 500;
 
 /// Calls that are counted together: trust, pipeline, forge and problem code.
-type CallGroup = (Trust, String, String, Option<String>);
+type CallGroup = (SenderTrust, String, String, Option<String>);
 
 /// Counts of calls that are not written yet.
 #[derive(Debug, Default)]
@@ -30,19 +30,19 @@ pub struct RefusedCalls {
 
 #[derive(Debug, Default)]
 struct PendingCalls {
-    calls: HashMap<CallGroup, NewDelivery>,
+    calls: HashMap<CallGroup, RecordHookDelivery>,
     /// Whether a task is running that writes them.
     is_being_written: bool,
 }
 
 impl PendingCalls {
     /// Counts a call, unless there are too many groups of its trust.
-    fn add(&mut self, call: NewDelivery) {
-        let max = if call.trust == Trust::Unknown { MAX_UNKNOWN_HOOKS } else { MAX_GROUPS };
+    fn add(&mut self, call: RecordHookDelivery) {
+        let max = if call.trust == SenderTrust::Unknown { MAX_UNKNOWN_HOOKS } else { MAX_GROUPS };
         let group = (call.trust, call.pipeline.clone(), call.forge.clone(), call.code.clone());
         let others = || self.calls.keys().filter(|(trust, ..)| *trust == call.trust).count();
         if let Some(known) = self.calls.get(&group).map(|known| known.calls) {
-            self.calls.insert(group, NewDelivery { calls: known + call.calls, ..call });
+            self.calls.insert(group, RecordHookDelivery { calls: known + call.calls, ..call });
         } else if others() < max {
             self.calls.insert(group, call);
         }
@@ -54,13 +54,13 @@ impl RefusedCalls {
     pub fn record(
         self: &Arc<Self>,
         backend: &Backend,
-        trust: Trust,
+        trust: SenderTrust,
         pipeline: &str,
         delivery: &DeliveryHeaders,
         problem: &Problem,
     ) {
         let code = serde_json::to_value(problem.code).ok();
-        let call = NewDelivery {
+        let call = RecordHookDelivery {
             at: Timestamp::now(),
             calls: 1,
             trust,
@@ -104,8 +104,8 @@ impl RefusedCalls {
 mod tests {
     use super::*;
 
-    fn call(trust: Trust, pipeline: &str, code: &str) -> NewDelivery {
-        NewDelivery {
+    fn call(trust: SenderTrust, pipeline: &str, code: &str) -> RecordHookDelivery {
+        RecordHookDelivery {
             at: Timestamp(0),
             calls: 1,
             trust,
@@ -124,11 +124,11 @@ mod tests {
     fn refused_calls_are_grouped_and_bounded() {
         let mut pending = PendingCalls::default();
         for at in 0..10_000 {
-            pending.add(call(Trust::Unknown, &format!("x{at}"), "hook_not_found"));
-            pending.add(call(Trust::Unsigned, &format!("p{}", at % 2), "bad_signature"));
+            pending.add(call(SenderTrust::Unknown, &format!("x{at}"), "hook_not_found"));
+            pending.add(call(SenderTrust::Unsigned, &format!("p{}", at % 2), "bad_signature"));
         }
         let of = |trust| pending.calls.values().filter(move |call| call.trust == trust);
-        assert_eq!(of(Trust::Unknown).count(), MAX_UNKNOWN_HOOKS);
-        assert_eq!(of(Trust::Unsigned).map(|call| call.calls).collect::<Vec<_>>(), [5000, 5000]);
+        assert_eq!(of(SenderTrust::Unknown).count(), MAX_UNKNOWN_HOOKS);
+        assert_eq!(of(SenderTrust::Unsigned).map(|call| call.calls).collect::<Vec<_>>(), [5000, 5000]);
     }
 }

@@ -22,7 +22,7 @@ use crate::journal::{FrameEncoding, ListReader, ListStep, Member, ReadStep};
 use crate::model::sse::{MAX_STREAM_RUNS, StreamPosition};
 use crate::model::{Cursor, Problem, ProblemCode, RunId, sse};
 use crate::runs::run_id;
-use crate::store::{Pulse, StoreError};
+use crate::store::{JournalHead, StoreError};
 
 /// `GET /events`
 pub async fn multiplexed_events(
@@ -42,7 +42,7 @@ pub async fn multiplexed_events(
     // With one read permit, a client that does not read costs the memory of one page, not of one per run.
     let read_permit = Arc::new(Semaphore::new(1));
     for (run, cursor) in runs {
-        let (alone, Pulse { head, status, attempt, .. }) =
+        let (alone, JournalHead { head, status, attempt, .. }) =
             crate::runs::open_reader(&app.backend, &run, cursor, FrameEncoding::Multiplexed(run.clone())).await?;
         let reader = GroupReader::new(&app.broadcasts, &run, alone.share_read_permit(&read_permit), &socket);
         is_over &= status.is_finished() && cursor.0 == head;

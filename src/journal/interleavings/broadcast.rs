@@ -248,7 +248,7 @@ pub(super) fn join_during_commit(ignores_its_cursor: bool) {
             })
             .await;
         });
-        commit_and_publish(&world, Change::None).await;
+        commit_and_publish(&world, AppendFrames { lease: lease(&world) }).await;
         reading.await.unwrap();
     });
 }
@@ -279,9 +279,7 @@ fn broadcaster_ends_when_its_run_is_deleted() {
                     }
                 });
                 finish_run(&world).await;
-                let delete = Write::new(world.run, Guard::Standing(Status::Completed, 1), Change::Delete { id: id() });
-                let outcomes = world.memory.commit(&[Op::Write(delete)]).await.unwrap();
-                assert!(matches!(outcomes[..], [Outcome::Committed(_)]));
+                delete(&world).await;
                 world.journal.live_runs.mark_deleted(world.run);
                 telling.await.unwrap();
                 reading.await.unwrap();

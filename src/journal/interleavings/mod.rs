@@ -25,14 +25,16 @@ use shuttle::scheduler::{DfsScheduler, PctScheduler, RandomScheduler, ReplaySche
 
 use super::run_list_feed::RunListEvent;
 use super::sync::time::{Instant, timeout_at};
-use super::{BroadcastOptions, FrameEncoding, GroupCommit, Journal, ListStep, ReadOptions, ReadStep, Reader};
+use super::{
+    BroadcastOptions, FrameEncoding, GroupCommit, Journal, JournalBackend, ListStep, ReadOptions, ReadStep, Reader,
+};
 use crate::model::sse::SseParser;
 use crate::model::{
     FinalStatus, FramePayload, Log, LogStream, Params, Pipeline, Run, RunId, RunListUpdate, Secrets, Status, Timestamp,
 };
-use crate::store::RunStore as _;
 use crate::store::{
-    Change, Guard, JournalStore, Lease, NewFrame, NewRun, Op, Outcome, Pulse, RunKey, StoreError, Write,
+    AppendFrames, ClaimRun, CreateRun, DeleteRun, FinishAttempt, JournalHead, Lease, LeaseHolder, NewFrame, RunCommand,
+    RunKey, RunWrite, StoreCommand, StoreError, WriteOutcome,
 };
 use store::Memory;
 
@@ -77,9 +79,9 @@ fn random_encoding() -> FrameEncoding {
     if thread_rng().gen_bool(0.5) { FrameEncoding::Multiplexed(id()) } else { FrameEncoding::Single }
 }
 
-fn new_run() -> NewRun {
+fn new_run() -> CreateRun {
     let pipeline = Pipeline { name: "p".into(), title: "P".into(), ..Pipeline::default() };
-    NewRun {
+    CreateRun {
         id: id(),
         pipeline: Arc::new(pipeline),
         params: Params::new(),
@@ -88,45 +90,42 @@ fn new_run() -> NewRun {
         at: Timestamp(0),
         idempotency: None,
         origin: None,
-        mark: None,
+        schedule: None,
         trigger: None,
-        most_waiting: None,
+        max_pending: None,
         asked_by: None,
         audit: None,
     }
 }
 
 /// A write of frames with the same content: only their seqs differ.
-fn write(run: RunKey, guard: Guard, change: Change, frames: usize) -> Write {
+fn write(command: impl Into<RunCommand>, frames: usize) -> RunWrite {
     let body = FramePayload::Log(Log { stream: LogStream::Stdout, line: "same".into(), cont: false, replaces: None });
     let frame = NewFrame { ts: Timestamp(0), phase: None, kind: body.kind().into(), data: body.data().into() };
-    Write {
-        run,
-        guard,
-        at: Timestamp(0),
-        change,
-        phases: Vec::new(),
-        frames: vec![frame; frames],
-        secrets: Secrets::new(),
-        asked_by: None,
-        audit: None,
-    }
+    RunWrite { at: Timestamp(0), frames: vec![frame; frames], ..RunWrite::new(command) }
 }
 
-fn claim(run: RunKey) -> Write {
-    let change = Change::Claim { owner: "test".into(), until: Timestamp(i64::MAX) };
-    write(run, Guard::Standing(Status::Pending, 1), change, 1)
+fn claim(run: RunKey) -> RunWrite {
+    write(ClaimRun { run, attempt: 1, owner: "test".into(), lease_until: Timestamp(i64::MAX) }, 1)
+}
+
+fn completed(lease: Lease) -> FinishAttempt {
+    FinishAttempt { holder: LeaseHolder::Worker(lease), to: FinalStatus::Completed, error: None, next: None }
 }
 
 /// The writes of a claimed run, in order.
-fn writes(lease: Lease) -> impl Iterator<Item = Write> {
-    WRITES.into_iter().enumerate().map(move |(index, frames)| {
-        let change = match index + 1 == WRITES.len() {
-            true => Change::Finish { to: FinalStatus::Completed, error: None, next: None },
-            false => Change::None,
-        };
-        write(lease.run, Guard::Lease(lease), change, frames)
+fn writes(lease: Lease) -> impl Iterator<Item = RunWrite> {
+    WRITES.into_iter().enumerate().map(move |(index, frames)| match index + 1 == WRITES.len() {
+        true => write(completed(lease), frames),
+        false => write(AppendFrames { lease }, frames),
     })
+}
+
+/// Deletes the run, which is completed, without publishing it.
+async fn delete(World { memory, run, .. }: &World) {
+    let delete = DeleteRun { run: *run, id: id(), status: Status::Completed, attempt: 1 };
+    let outcomes = memory.commit(&[StoreCommand::Run(write(delete, 0))]).await.unwrap();
+    assert!(matches!(outcomes[..], [WriteOutcome::Committed(_)]));
 }
 
 /// What a scene works with.
@@ -139,7 +138,7 @@ struct World {
 
 impl World {
     async fn subscribe(&self, cursor: u64, encoding: FrameEncoding) -> Reader {
-        let pulse = self.memory.pulse(self.run).await.unwrap();
+        let pulse = self.memory.head(self.run).await.unwrap();
         self.journal.read(self.run, cursor, pulse, encoding).await.unwrap()
     }
 }
@@ -153,14 +152,14 @@ struct Received {
 impl Received {
     /// A reader that has received everything up to some frame.
     fn from_random_cursor(world: &World) -> Self {
-        let cursor = thread_rng().gen_range(0..=world.memory.head(world.run));
+        let cursor = thread_rng().gen_range(0..=world.memory.last_seq(world.run));
         Self { world: world.clone(), cursor }
     }
 
     fn add(&mut self, seq: u64) {
         assert!(seq > self.cursor, "frame {seq} was returned twice");
         assert!(seq == self.cursor + 1, "frame {} is missing: {seq} was returned", self.cursor + 1);
-        let head = self.world.memory.head(self.world.run);
+        let head = self.world.memory.last_seq(self.world.run);
         assert!(seq <= head, "frame {seq} was returned before its commit");
         self.cursor = seq;
     }
@@ -175,7 +174,7 @@ impl Received {
                 }
                 false
             }
-            Ok(ReadStep::End(Pulse { head, status, .. })) => {
+            Ok(ReadStep::End(JournalHead { head, status, .. })) => {
                 assert!(status.is_finished(), "the end of a run that is {status}");
                 assert_eq!((head, self.cursor), (LAST, LAST), "the end before all was returned");
                 true
@@ -250,22 +249,26 @@ where
 async fn claimed_run() -> World {
     let memory = Arc::new(Memory::default());
     let (journal, _) = Journal::with_read_options(Arc::clone(&memory) as _, GroupCommit::default(), SMALL_READS);
-    memory.commit(&[Op::Create(new_run())]).await.unwrap();
+    memory.commit(&[StoreCommand::CreateRun(new_run())]).await.unwrap();
     let run = RunKey(1);
-    memory.commit(&[Op::Write(claim(run))]).await.unwrap();
+    memory.commit(&[StoreCommand::Run(claim(run))]).await.unwrap();
     World { memory, journal, run }
+}
+
+/// The lease of the run's only claim.
+fn lease(world: &World) -> Lease {
+    Lease { run: world.run, attempt: 1, token: 1 }
 }
 
 /// Commits and publishes the second and last frame.
 async fn finish_run(world: &World) {
-    commit_and_publish(world, Change::Finish { to: FinalStatus::Completed, error: None, next: None }).await;
+    commit_and_publish(world, completed(lease(world))).await;
 }
 
 /// Commits and publishes the second frame.
-async fn commit_and_publish(World { memory, journal, run }: &World, change: Change) {
-    let lease = Guard::Lease(Lease { run: *run, attempt: 1, token: 1 });
-    for outcome in memory.commit(&[Op::Write(write(*run, lease, change, 1))]).await.unwrap() {
-        let Outcome::Committed(committed) = outcome else { panic!("refused") };
+async fn commit_and_publish(World { memory, journal, .. }: &World, command: impl Into<RunCommand>) {
+    for outcome in memory.commit(&[StoreCommand::Run(write(command, 1))]).await.unwrap() {
+        let WriteOutcome::Committed(committed) = outcome else { panic!("refused") };
         journal.live_runs.publish(&committed);
     }
 }
@@ -307,11 +310,11 @@ fn open_list_while_run_ends<F: Future<Output = ()> + 'static>(open: fn(World) ->
 /// A reader subscribes while the run's last frame is committed and published. It is given the head of a moment before.
 fn subscribe_while_run_ends<A>(attach: A)
 where
-    A: AsyncFnOnce(&World, Pulse) -> Reader + 'static,
+    A: AsyncFnOnce(&World, JournalHead) -> Reader + 'static,
 {
     block_on(async {
         let world = claimed_run().await;
-        let looked_up = world.memory.pulse(world.run).await.unwrap();
+        let looked_up = world.memory.head(world.run).await.unwrap();
         let attaching = world.clone();
         let reader = spawn_local(async move { expect_last_frame(attach(&attaching, looked_up).await).await });
         finish_run(&world).await;

@@ -26,7 +26,7 @@ fn expect_found(search: impl Fn(), wrong: &[&str]) {
 fn mutant_that_publishes_before_the_commit_is_caught() {
     let scene = || {
         run_scene(Memory::default(), |world| {
-            *world.memory.told_early.lock().unwrap() = Arc::downgrade(&world.journal.live_runs);
+            *world.memory.publishes_early.lock().unwrap() = Arc::downgrade(&world.journal.live_runs);
             vec![read_to_end(world.clone())]
         });
     };
@@ -37,8 +37,8 @@ fn mutant_that_publishes_before_the_commit_is_caught() {
 async fn read_before_marking_seen(world: World) {
     let mut received = Received::from_random_cursor(&world);
     let (run, memory) = (world.run, &world.memory);
-    let live_run = world.journal.live_runs.subscribe(run, memory.pulse(run).await.unwrap());
-    live_run.publish_head(memory.pulse(run).await.unwrap());
+    let live_run = world.journal.live_runs.subscribe(run, memory.head(run).await.unwrap());
+    live_run.publish_head(memory.head(run).await.unwrap());
     let mut notifications = live_run.notifications();
     loop {
         let pieces = match live_run.after(received.cursor, &FrameEncoding::Single) {
@@ -74,7 +74,7 @@ fn mutant_that_marks_the_head_seen_after_the_read_is_caught() {
 fn mutant_that_reads_the_head_before_subscribing_is_caught() {
     let scene = || {
         subscribe_while_run_ends(async |World { memory, journal, run }, _| {
-            let pulse = memory.pulse(*run).await.unwrap();
+            let pulse = memory.head(*run).await.unwrap();
             let live_run = journal.live_runs.subscribe(*run, pulse);
             Reader::new(Arc::clone(memory) as _, live_run, *run, 1, FrameEncoding::Single)
         });

@@ -1,50 +1,52 @@
-//! What the writer does while the disk is full; [`room`](crate::journal::room) says what is written all the same.
+//! What the writer does while the disk is full; [`disk_shares`](crate::journal::disk_shares) says what is written all
+//! the same.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::WriterTask;
-use super::job::{Job, back, split};
-use crate::journal::room::Need;
+use super::job::{Job, rejoin, split};
 use crate::journal::sync::time::{self, Instant};
-use crate::store::Op;
+use crate::store::{DiskPriority, StoreCommand};
 
-/// How often it is looked whether a full disk has room again.
-const LOOK_FOR_ROOM: Duration = Duration::from_millis(500);
+/// How often the disk is checked for space.
+const CHECK_INTERVAL: Duration = Duration::from_millis(500);
 
 impl WriterTask {
-    /// Writes what a full disk takes, refuses what is new, and holds the rest back until there is room.
-    pub(super) async fn wait_for_room(&mut self, jobs: Vec<Job>) {
-        self.store.release_reserve().await;
+    /// Writes what is urgent, refuses what is new, and holds the rest back until the disk has space.
+    pub(super) async fn wait_for_space(&mut self, jobs: Vec<Job>) {
+        self.backend.release_reserve().await;
         let now = Instant::now();
         let mut held: VecDeque<(Job, Instant)> = jobs.into_iter().map(|job| (job, now)).collect();
         let mut urgent = Vec::new();
-        let mut look = now + LOOK_FOR_ROOM;
+        let mut check_at = now + CHECK_INTERVAL;
         loop {
-            // Each time anew: a run that is to end may say its last words now.
+            // Each time anew: a run that is to be cancelled may report its last lines now.
             for (job, since) in std::mem::take(&mut held) {
-                match self.shares.need(&job.op) {
-                    Need::Urgent => urgent.push(job),
-                    Need::Held if !self.has_waited(&job.op, since) => held.push_back((job, since)),
+                match self.shares.priority(&job.command) {
+                    DiskPriority::Urgent => urgent.push(job),
+                    DiskPriority::Deferrable if !self.has_waited(&job.command, since) => held.push_back((job, since)),
                     // Withdrawn ones have their answer.
-                    Need::New | Need::Held if job.begin() => job.answer(Err(self.health.error().into())),
-                    Need::New | Need::Held => {}
+                    DiskPriority::New | DiskPriority::Deferrable if job.begin() => {
+                        job.answer(Err(self.health.error().into()))
+                    }
+                    DiskPriority::New | DiskPriority::Deferrable => {}
                 }
             }
             urgent = self.commit_urgent(urgent).await;
-            if Instant::now() >= look {
-                if self.store.restore_reserve(!held.is_empty()).await {
+            if Instant::now() >= check_at {
+                if self.backend.restore_reserve(!held.is_empty()).await {
                     break;
                 }
-                look = Instant::now() + LOOK_FOR_ROOM;
+                check_at = Instant::now() + CHECK_INTERVAL;
             }
-            match time::timeout_at(look, self.jobs.recv()).await {
+            match time::timeout_at(check_at, self.jobs.recv()).await {
                 Ok(Some(job)) => {
                     let now = Instant::now();
                     held.push_back((job, now));
                     held.extend(std::iter::from_fn(|| self.jobs.try_recv().ok()).map(|job| (job, now)));
                 }
-                // Nobody is left who would hear of it.
+                // No caller is left.
                 Ok(None) => return,
                 Err(_) => {}
             }
@@ -57,27 +59,27 @@ impl WriterTask {
         }
     }
 
-    /// Whether activity has waited for room for as long as its run may.
-    fn has_waited(&self, op: &Op, since: Instant) -> bool {
-        self.shares.wait(op, self.group.disk_wait).is_some_and(|wait| since.elapsed() >= wait)
+    /// Whether output has waited for space for as long as its run may.
+    fn has_waited(&self, command: &StoreCommand, since: Instant) -> bool {
+        self.shares.max_wait(command, self.group.disk_wait).is_some_and(|wait| since.elapsed() >= wait)
     }
 
-    /// Commits what a full disk takes. Returns what it did not take, or not yet.
+    /// Commits what is urgent. Returns what was not written, or not yet.
     async fn commit_urgent(&mut self, mut jobs: Vec<Job>) -> Vec<Job> {
         jobs.retain(Job::begin);
         if jobs.is_empty() {
             return jobs;
         }
-        let (ops, askers) = split(jobs);
-        let error = match self.store.commit(&ops).await {
+        let (commands, callers) = split(jobs);
+        let error = match self.backend.commit(&commands).await {
             Ok(outcomes) => {
-                self.tell(&ops, &outcomes);
-                askers.into_iter().zip(outcomes).for_each(|(asker, outcome)| asker.answer(Ok(outcome)));
+                self.publish(&commands, &outcomes);
+                callers.into_iter().zip(outcomes).for_each(|(caller, outcome)| caller.answer(Ok(outcome)));
                 return Vec::new();
             }
             Err(error) => error,
         };
-        let jobs = back(ops, askers);
+        let jobs = rejoin(commands, callers);
         if error.is_retryable() {
             return jobs;
         }

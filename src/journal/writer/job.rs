@@ -1,4 +1,4 @@
-//! What the writer is asked to do, and the way to it.
+//! Commands on their way to the writer, and the handle that submits them.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -10,58 +10,60 @@ use tokio::sync::{mpsc, oneshot};
 use crate::journal::WriteError;
 use crate::journal::health::Health;
 use crate::journal::sync::time::{self, Instant};
-use crate::store::{Op, Outcome};
+use crate::store::{StoreCommand, WriteOutcome};
 
-/// How long one who withdraws waits for the end of the try that is under way.
-const WITHDRAW_AGAIN: Duration = Duration::from_millis(20);
+/// How long a caller waits for the end of the commit under way before it withdraws again.
+const WITHDRAW_RETRY_INTERVAL: Duration = Duration::from_millis(20);
 
-/// How many writes may wait for the writer. Who comes then waits in turn, and so in the end does the child that prints.
-pub(super) const WAITING: usize = 256;
+/// How many jobs may wait for the writer. Callers beyond that wait in turn, and so in the end does the process that
+/// prints.
+pub(super) const MAX_WAITING_JOBS: usize = 256;
 
+/// A command and its caller.
 pub(super) struct Job {
-    pub(super) op: Op,
-    asker: Asker,
+    pub(super) command: StoreCommand,
+    caller: Caller,
 }
 
-/// Who asked for a job and waits for the answer.
-pub(super) struct Asker {
-    turn: Arc<Turn>,
-    answer: oneshot::Sender<Result<Outcome, WriteError>>,
+/// Who submitted a command and waits for what becomes of it.
+pub(super) struct Caller {
+    state: Arc<JobState>,
+    answer: oneshot::Sender<Result<WriteOutcome, WriteError>>,
 }
 
-impl Asker {
-    pub(super) fn answer(self, result: Result<Outcome, WriteError>) {
-        // Who asked may be gone; what was written stays written.
+impl Caller {
+    pub(super) fn answer(self, result: Result<WriteOutcome, WriteError>) {
+        // The caller may be gone; what was written stays written.
         let _ = self.answer.send(result);
     }
 }
 
 impl Job {
-    pub(super) fn answer(self, result: Result<Outcome, WriteError>) {
-        self.asker.answer(result);
+    pub(super) fn answer(self, result: Result<WriteOutcome, WriteError>) {
+        self.caller.answer(result);
     }
 
     /// A commit begins. `false` if it was withdrawn.
     pub(super) fn begin(&self) -> bool {
-        self.asker.turn.begin()
+        self.caller.state.begin()
     }
 }
 
-pub(super) fn split(jobs: Vec<Job>) -> (Vec<Op>, Vec<Asker>) {
-    jobs.into_iter().map(|Job { op, asker }| (op, asker)).unzip()
+pub(super) fn split(jobs: Vec<Job>) -> (Vec<StoreCommand>, Vec<Caller>) {
+    jobs.into_iter().map(|Job { command, caller }| (command, caller)).unzip()
 }
 
 /// The jobs of a commit that was not made.
-pub(super) fn back(ops: Vec<Op>, askers: Vec<Asker>) -> Vec<Job> {
-    askers.iter().for_each(|asker| asker.turn.end());
-    ops.into_iter().zip(askers).map(|(op, asker)| Job { op, asker }).collect()
+pub(super) fn rejoin(commands: Vec<StoreCommand>, callers: Vec<Caller>) -> Vec<Job> {
+    callers.iter().for_each(|caller| caller.state.end());
+    commands.into_iter().zip(callers).map(|(command, caller)| Job { command, caller }).collect()
 }
 
-/// Whether a job may be withdrawn: not while a commit of it is under way, of which nobody knows yet what comes.
+/// Whether a job may be withdrawn: not while its commit is under way, whose result is not known yet.
 #[derive(Default)]
-struct Turn(AtomicU8);
+struct JobState(AtomicU8);
 
-impl Turn {
+impl JobState {
     const WAITING: u8 = 0;
     const COMMITTING: u8 = 1;
     const WITHDRAWN: u8 = 2;
@@ -93,31 +95,31 @@ pub(super) struct Written {
     pub(super) frames: AtomicU64,
 }
 
-/// The way to the writer.
+/// Submits commands to the writer. Cheap to clone.
 #[derive(Clone)]
 pub struct Handle {
     pub(super) jobs: mpsc::Sender<Job>,
     pub(super) written: Arc<Written>,
     pub(in crate::journal) health: Arc<Health>,
-    /// How long the database is waited for. `None` for as long as it takes.
+    /// How long a caller waits for the database. `None`: as long as it takes.
     pub(super) patience: Option<Duration>,
 }
 
 impl Handle {
-    /// The way for who wants an answer within about this time: what is not written by then is withdrawn, and never
-    /// happens.
+    /// The handle for callers that want an answer within about this time: what is not written by then is withdrawn, and
+    /// never happens.
     pub fn with_patience(&self, patience: Duration) -> Self {
         Self { patience: Some(patience), ..self.clone() }
     }
 
-    /// Carries out `op`. When this returns, it is durable and readers have heard of it.
+    /// Has the writer carry out a command. When this returns, it is durable and published to readers.
     ///
     /// # Errors
-    /// The database did not take it, or not in time, or the journal is closed. Then it never happens.
-    pub async fn carry_out(&self, op: Op) -> Result<Outcome, WriteError> {
+    /// The database did not accept it, or not in time, or the journal is closed. Then it never happens.
+    pub async fn submit(&self, command: StoreCommand) -> Result<WriteOutcome, WriteError> {
         let (answer, answered) = oneshot::channel();
-        let turn = Arc::<Turn>::default();
-        let job = Job { op, asker: Asker { turn: Arc::clone(&turn), answer } };
+        let state = Arc::<JobState>::default();
+        let job = Job { command, caller: Caller { state: Arc::clone(&state), answer } };
         let Some(patience) = self.patience else {
             self.jobs.send(job).await.map_err(|_| WriteError::Closed)?;
             return answered.await.map_err(|_| WriteError::Closed)?;
@@ -128,16 +130,16 @@ impl Handle {
             match time::timeout_at(until, place.as_mut()).await {
                 Ok(place) => break place.map_err(|_| WriteError::Closed)?.send(job),
                 Err(_) if self.health.is_waiting() => return Err(self.health.error().into()),
-                Err(_) => until = Instant::now() + WITHDRAW_AGAIN,
+                Err(_) => until = Instant::now() + WITHDRAW_RETRY_INTERVAL,
             }
         }
         let mut answered = pin!(answered);
         loop {
             match time::timeout_at(until, answered.as_mut()).await {
                 Ok(answer) => return answer.map_err(|_| WriteError::Closed)?,
-                // If it is only slow, or the machine stood still, the answer comes in a moment.
-                Err(_) if self.health.is_waiting() && turn.withdraw() => return Err(self.health.error().into()),
-                Err(_) => until = Instant::now() + WITHDRAW_AGAIN,
+                // If the writer is only slow, or the machine was suspended, the answer comes in a moment.
+                Err(_) if self.health.is_waiting() && state.withdraw() => return Err(self.health.error().into()),
+                Err(_) => until = Instant::now() + WITHDRAW_RETRY_INTERVAL,
             }
         }
     }

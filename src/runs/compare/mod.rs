@@ -66,7 +66,7 @@ async fn compare_logs(
     let first = |attempt: &Attempt, phase: &AttemptPhase| phase.first.unwrap_or(attempt.first);
     let output = |attempt: &Attempt, phase: &AttemptPhase, output| {
         let (after, last) = (first(attempt, phase) - 1, phase.last.unwrap_or(attempt.last));
-        output_parts(Arc::clone(&backend.store), run, phase.phase.name.as_str().into(), output, after, last)
+        output_parts(backend.store.clone(), run, phase.phase.name.as_str().into(), output, after, last)
     };
     let compare = async |stream| first_difference(output(a, in_a, stream), output(b, in_b, stream), LIMITS).await;
     let begin = (first(a, in_a), first(b, in_b));
@@ -79,7 +79,7 @@ async fn compare_logs(
 
 /// What a phase printed to one of its outputs, in parts as the journal has it.
 fn output_parts(
-    store: Arc<dyn Store>,
+    store: Store,
     run: RunKey,
     phase: Arc<str>,
     output: LogStream,
@@ -87,14 +87,14 @@ fn output_parts(
     last: u64,
 ) -> impl Stream<Item = Result<LogPart, StoreError>> {
     let pages = stream::try_unfold(after, move |after| {
-        let (store, phase) = (Arc::clone(&store), Arc::clone(&phase));
+        let (store, phase) = (store.clone(), Arc::clone(&phase));
         async move {
             if after >= last {
-                return Ok(None);
+                return Ok::<_, StoreError>(None);
             }
             let until = last.min(after + WINDOW_FRAMES);
-            let (frames, reached) = store.log_of(run, phase, after, until).await?;
-            let (frames, reached) = apply_redraws(&*store, run, frames, after, reached).await?;
+            let (frames, reached) = store.phase_log(run, phase, after, until).await?;
+            let (frames, reached) = apply_redraws(&store, run, frames, after, reached).await?;
             let parts = frames.iter().map(LogPart::from_frame).filter(|part| part.log.stream == output);
             let parts = parts.map(Ok).collect::<Vec<_>>();
             Ok(Some((stream::iter(parts), reached)))

@@ -1,4 +1,4 @@
-//! What SQLite's result codes say: may the same call succeed later, and what does it wait for?
+//! Classifies SQLite's result codes: may the same call succeed later, and what does it wait for?
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ const FULL: i32 = 13;
 const CANTOPEN: i32 = 14;
 const PROTOCOL: i32 = 15;
 
-/// Extended codes of the file system itself being damaged: trying again does not help.
+/// Extended codes of a damaged file system: the same call fails again.
 const IOERR_DATA: i32 = IOERR | (32 << 8);
 const IOERR_CORRUPTFS: i32 = IOERR | (33 << 8);
 
@@ -25,33 +25,32 @@ const IOERR_CORRUPTFS: i32 = IOERR | (33 << 8);
 pub(super) enum Fault {
     /// Another program's lock.
     Locked,
-    /// Room on the disk.
+    /// Space on the disk.
     Full,
     /// The system: it has no descriptor or memory left, or the file system does not answer.
-    Away,
+    Unavailable,
     /// Nothing: the same call fails again.
-    Lasting,
+    Permanent,
 }
 
 impl Fault {
-    /// What an extended result code says, with the system's error behind it. SQLite knows a full disk; a quota that is
-    /// used up is an I/O error for it.
+    /// By an extended result code and the system's error behind it. SQLite reports an exhausted quota as an I/O error.
     fn of_codes(code: i32, system: i32) -> Self {
         match Self::of_code(code) {
-            Self::Away if code & 0xff == IOERR && system == Errno::EDQUOT as i32 => Self::Full,
+            Self::Unavailable if code & 0xff == IOERR && system == Errno::EDQUOT as i32 => Self::Full,
             fault => fault,
         }
     }
 
-    /// What an extended result code says.
+    /// By an extended result code.
     pub(super) fn of_code(code: i32) -> Self {
         match code {
-            IOERR_DATA | IOERR_CORRUPTFS => Self::Lasting,
+            IOERR_DATA | IOERR_CORRUPTFS => Self::Permanent,
             _ => match code & 0xff {
                 BUSY | LOCKED | PROTOCOL => Self::Locked,
                 FULL => Self::Full,
-                NOMEM | INTERRUPT | IOERR | CANTOPEN => Self::Away,
-                _ => Self::Lasting,
+                NOMEM | INTERRUPT | IOERR | CANTOPEN => Self::Unavailable,
+                _ => Self::Permanent,
             },
         }
     }
@@ -60,36 +59,36 @@ impl Fault {
         match self {
             Self::Locked => StoreError::Locked(error),
             Self::Full => StoreError::Full(error),
-            Self::Away => StoreError::Unavailable(error),
-            Self::Lasting => StoreError::Failed(error),
+            Self::Unavailable => StoreError::Unavailable(error),
+            Self::Permanent => StoreError::Failed(error),
         }
     }
 }
 
-/// What a read's error says.
+/// The error of a read.
 pub(super) fn classify(error: sqlx::Error) -> StoreError {
     let fault = match &error {
-        // All readers are busy, or the system starts no thread and opens no file for another one.
-        sqlx::Error::PoolTimedOut | sqlx::Error::WorkerCrashed | sqlx::Error::Io(_) => Fault::Away,
+        // All connections are busy, or the system starts no thread and opens no file for another one.
+        sqlx::Error::PoolTimedOut | sqlx::Error::WorkerCrashed | sqlx::Error::Io(_) => Fault::Unavailable,
         sqlx::Error::Database(database) => {
             let code = database.code().and_then(|code| code.parse().ok());
-            code.map_or(Fault::Lasting, Fault::of_code)
+            code.map_or(Fault::Permanent, Fault::of_code)
         }
-        _ => Fault::Lasting,
+        _ => Fault::Permanent,
     };
     fault.error(Arc::new(error))
 }
 
-/// What a write's error says, which is the last one of this connection.
+/// The error of a write, which is the last one of this connection.
 pub(super) fn classify_write(connection: &rusqlite::Connection, error: rusqlite::Error) -> StoreError {
     let system = system_error(connection);
-    let fault = error.sqlite_error().map_or(Fault::Lasting, |error| Fault::of_codes(error.extended_code, system));
+    let fault = error.sqlite_error().map_or(Fault::Permanent, |error| Fault::of_codes(error.extended_code, system));
     fault.error(Arc::new(error))
 }
 
-/// What an error while a connection was opened says.
+/// The error of opening a connection.
 pub(super) fn classify_open(error: rusqlite::Error) -> StoreError {
-    let fault = error.sqlite_error().map_or(Fault::Lasting, |error| Fault::of_code(error.extended_code));
+    let fault = error.sqlite_error().map_or(Fault::Permanent, |error| Fault::of_code(error.extended_code));
     fault.error(Arc::new(error))
 }
 
@@ -105,13 +104,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn quota_that_is_used_up_is_a_full_disk() {
+    fn fault_of_an_exhausted_quota_is_a_full_disk() {
         let quota = Errno::EDQUOT as i32;
         // IOERR_WRITE, IOERR_FSYNC, IOERR_TRUNCATE.
         for code in [778, 1034, 1546] {
             assert_eq!(
                 (Fault::of_codes(code, quota), Fault::of_codes(code, Errno::EIO as i32)),
-                (Fault::Full, Fault::Away)
+                (Fault::Full, Fault::Unavailable)
             );
         }
         for code in [5, 14, 11, IOERR_DATA] {
@@ -120,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn codes_that_may_pass_are_told_from_those_that_last() {
+    fn fault_codes_are_transient_or_permanent() {
         for (code, fault) in [
             (5, Fault::Locked),
             // BUSY_SNAPSHOT, BUSY_RECOVERY, LOCKED_SHAREDCACHE.
@@ -130,19 +129,19 @@ mod tests {
             (15, Fault::Locked),
             (13, Fault::Full),
             // IOERR_WRITE, IOERR_SHMSIZE, IOERR_FSYNC, CANTOPEN, NOMEM.
-            (778, Fault::Away),
-            (4874, Fault::Away),
-            (1034, Fault::Away),
-            (14, Fault::Away),
-            (7, Fault::Away),
-            (IOERR_CORRUPTFS, Fault::Lasting),
-            (IOERR_DATA, Fault::Lasting),
+            (778, Fault::Unavailable),
+            (4874, Fault::Unavailable),
+            (1034, Fault::Unavailable),
+            (14, Fault::Unavailable),
+            (7, Fault::Unavailable),
+            (IOERR_CORRUPTFS, Fault::Permanent),
+            (IOERR_DATA, Fault::Permanent),
             // CORRUPT, NOTADB, CONSTRAINT_TRIGGER, READONLY, ERROR.
-            (11, Fault::Lasting),
-            (26, Fault::Lasting),
-            (1811, Fault::Lasting),
-            (8, Fault::Lasting),
-            (1, Fault::Lasting),
+            (11, Fault::Permanent),
+            (26, Fault::Permanent),
+            (1811, Fault::Permanent),
+            (8, Fault::Permanent),
+            (1, Fault::Permanent),
         ] {
             assert_eq!(Fault::of_code(code), fault, "{code}");
         }

@@ -1,55 +1,47 @@
-//! The whole database written anew, without what is empty and what deleted runs have left: while no server has it.
+//! `runtrail vacuum`: writes the whole database anew, without empty pages and what deleted runs have left, while no
+//! server uses it.
 
 use std::path::{Path, PathBuf};
 
 use nix::sys::statvfs::statvfs;
-use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 
-use super::clear::clear;
 use super::lock::Lock;
-use super::{BUSY_TIMEOUT, INCREMENTAL};
-use crate::store::{Clearing, Outcome, RunKey, StoreError};
+use super::write::purge;
+use super::{AUTO_VACUUM_INCREMENTAL, BUSY_TIMEOUT};
+use crate::store::{PurgeStep, RunKey, StoreError, WriteOutcome};
 
-/// What came of it, in bytes of the database and its log.
+/// The bytes of the database and its log, before and after.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Vacuumed {
-    /// Before.
     pub before: u64,
-    /// Now.
     pub after: u64,
 }
 
-/// Why it was not done. All that anybody sees of the database is as it was.
+/// Why a database was not vacuumed. Nothing that a reader sees of it has changed.
 #[derive(Debug, thiserror::Error)]
 pub enum VacuumError {
-    /// Nothing is there.
     #[error("there is no database {}; name its folder with --data-dir, or its file with --database-url", .0.display())]
     NotThere(PathBuf),
-    /// The file is something else.
+    /// The file is no database, or none of this program.
     #[error("{} is no database of runs; nothing was changed", .0.display())]
     NotOurs(PathBuf),
-    /// A server has it.
     #[error("a server uses this database; stop it first. A running server gives room back by itself, little by little")]
     InUse,
-    /// Something else has it.
     #[error("another program has this database open; close it first")]
     Busy,
-    /// It is written to another place first, and then to its own.
+    /// The new database is written to a temporary file first, and then to its own.
     #[error(
         "there is too little room on the disk of {}: about {} are needed and {} are free. Make room first", .folder.display(), mib(*.needed), mib(*.free)
     )]
     NoRoom {
-        /// Where.
         folder: PathBuf,
-        /// Bytes.
+        /// In bytes, as `free`.
         needed: u64,
-        /// Bytes.
         free: u64,
     },
-    /// The disk was full before the end.
     #[error("the disk became full; the database is as it was. Make room first")]
     Full,
-    /// The lock or the database.
     #[error("the database cannot be vacuumed: {0}")]
     Failed(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
@@ -64,15 +56,25 @@ impl From<rusqlite::Error> for VacuumError {
     }
 }
 
+impl From<StoreError> for VacuumError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Locked(_) => Self::Busy,
+            StoreError::Full(_) => Self::Full,
+            error => Self::Failed(error.into()),
+        }
+    }
+}
+
 fn mib(bytes: u64) -> String {
     format!("{} MiB", bytes.div_ceil(1 << 20))
 }
 
-/// Takes away what deleted runs have left, writes the database anew, without what is empty, and has it give back by
-/// itself what becomes empty later. Blocks for as long as that takes.
+/// Purges deleted runs, writes the database anew without empty pages, and sets it up to give pages back that become
+/// empty later. Blocks for as long as that takes.
 ///
 /// # Errors
-/// [`VacuumError`]; all that anybody sees of the database is as it was.
+/// [`VacuumError`].
 pub fn vacuum(file: &Path) -> Result<Vacuumed, VacuumError> {
     if !file.is_file() {
         return Err(VacuumError::NotThere(file.to_owned()));
@@ -83,7 +85,7 @@ pub fn vacuum(file: &Path) -> Result<Vacuumed, VacuumError> {
     })?;
     let file = lock.file();
     let before = bytes_of(file);
-    // Never made here.
+    // Never created here.
     let mut database = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     database.busy_timeout(BUSY_TIMEOUT)?;
     let ours = database.query_row(
@@ -99,13 +101,13 @@ pub fn vacuum(file: &Path) -> Result<Vacuumed, VacuumError> {
         }
         Err(error) => return Err(error.into()),
     }
-    finish(&mut database)?;
+    finish_purge(&mut database)?;
     let number = |pragma: &str| database.query_row(&format!("PRAGMA {pragma}"), [], |row| row.get::<_, i64>(0));
     let full = (number("page_count")? - number("freelist_count")?) * number("page_size")?;
     has_room(file, full.unsigned_abs())?;
-    database.pragma_update(None, "auto_vacuum", INCREMENTAL)?;
+    database.pragma_update(None, "auto_vacuum", AUTO_VACUUM_INCREMENTAL)?;
     database.execute_batch("VACUUM")?;
-    // Not as a batch: it answers with a row, which says whether somebody was in the way.
+    // Not as a batch: it yields a row, which says whether a reader was in the way.
     let busy = database.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, bool>(0))?;
     if busy {
         return Err(VacuumError::Busy);
@@ -114,9 +116,9 @@ pub fn vacuum(file: &Path) -> Result<Vacuumed, VacuumError> {
     Ok(Vacuumed { before, after: bytes_of(file) })
 }
 
-/// Takes away what deleted runs have left, as a server would by and by. Their own rows stay: they are the notes of the
-/// folders that are still to go, which are the server's.
-fn finish(database: &mut Connection) -> rusqlite::Result<()> {
+/// Purges deleted runs, as a server would by and by. Their tombstones stay: the server still has to remove their
+/// folders.
+fn finish_purge(database: &mut Connection) -> Result<(), VacuumError> {
     let known = "SELECT count(*) FROM pragma_table_info('runs') WHERE name = 'deleted_at'";
     if database.query_row(known, [], |row| row.get::<_, i64>(0))? == 0 {
         // Of a version that deleted none.
@@ -129,16 +131,9 @@ fn finish(database: &mut Connection) -> rusqlite::Result<()> {
         deleted.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?
     };
     for run in deleted {
-        loop {
-            let tx = database.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            let outcome = clear(&tx, Clearing::Contents(RunKey(run)))?;
-            tx.commit()?;
-            if !matches!(outcome, Outcome::Cleared { more: true }) {
-                break;
-            }
-        }
+        while let WriteOutcome::Purged { more: true } = purge(database, PurgeStep::Frames(RunKey(run)))? {}
     }
-    database.pragma_update(None, "synchronous", "FULL")
+    Ok(database.pragma_update(None, "synchronous", "FULL")?)
 }
 
 /// Of the file and its log.

@@ -23,7 +23,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use runtrail::approvals::{self, DecisionRequest};
 use runtrail::engine::{Engine, EngineOptions};
-use runtrail::journal::{GroupCommit, Journal};
+use runtrail::journal::{GroupCommit, Journal, JournalBackend as _};
 use runtrail::model::pipeline::OnInterrupt;
 use runtrail::model::plan::RetryPolicy;
 use runtrail::model::queue::{BusyPolicy, Concurrency};
@@ -33,7 +33,7 @@ use runtrail::model::{
 };
 use runtrail::pipelines::{Catalog, Projects};
 use runtrail::runs::{self, Actor, Backend, CancelMode, RerunFrom, RerunRequest};
-use runtrail::store::{Change, Op, Outcome, Store};
+use runtrail::store::{RunCommand, StoreCommand, WriteOutcome};
 use runtrail::workspaces::Workspaces;
 use tokio::runtime::Runtime;
 use tokio::time::Instant;
@@ -42,7 +42,7 @@ use tokio_util::sync::CancellationToken;
 use crate::support::rng::cases;
 use commands::Simulated;
 use reference::Machine;
-use store::Noted;
+use store::RecordingStore;
 
 /// How many servers there are.
 const SERVERS: usize = 3;
@@ -196,13 +196,13 @@ struct Server {
 }
 
 impl Server {
-    fn start(name: String, store: &Noted, folder: &Path, time: u64) -> Self {
+    fn start(name: String, store: &RecordingStore, folder: &Path, time: u64) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
-        let store: Arc<dyn Store> = Arc::new(store.clone());
+        let (recorder, store) = (Arc::new(store.clone()), store.reads());
         let (origin, backend, stop, engine) = runtime.block_on(async {
             let origin = (Instant::now(), time);
             ORIGIN.set(Some(origin));
-            let (journal, writer) = Journal::new(Arc::clone(&store), GroupCommit::default());
+            let (journal, writer) = Journal::new(recorder, GroupCommit::default());
             tokio::spawn(writer.run());
             let projects = Arc::new(Projects::default());
             let options = EngineOptions {
@@ -218,7 +218,7 @@ impl Server {
                 commands: Arc::new(Simulated { server: name.clone() }),
             };
             let stop = CancellationToken::new();
-            let (engine, task) = Engine::new(Arc::clone(&store), journal.clone(), options, stop.clone());
+            let (engine, task) = Engine::new(store.clone(), journal.clone(), options, stop.clone());
             let backend = Backend {
                 store,
                 journal,
@@ -275,7 +275,7 @@ fn person() -> Actor {
 
 struct World {
     folder: tempfile::TempDir,
-    store: Noted,
+    store: RecordingStore,
     servers: [Option<Server>; SERVERS],
     started: usize,
     runs: Vec<RunId>,
@@ -286,7 +286,7 @@ impl World {
     fn new() -> Self {
         Timestamp::simulate(clock);
         let folder = tempfile::tempdir().unwrap();
-        let store = Noted::open(&folder.path().join("test.db"));
+        let store = RecordingStore::open(&folder.path().join("test.db"));
         let mut world =
             Self { folder, store, servers: Default::default(), started: 0, runs: Vec::new(), time: 1_000_000 };
         (0..SERVERS).for_each(|server| world.start_server(server));
@@ -390,9 +390,10 @@ impl World {
 
     /// How many runs this server has claimed or taken up, of what is not checked yet.
     fn claims(&self, server: &str) -> usize {
-        let of_server = |(op, outcome): &&(Op, Outcome)| match (op, outcome) {
-            (Op::Write(write), Outcome::Committed(_)) => match &write.change {
-                Change::Claim { owner, .. } | Change::Resume { owner, .. } => owner == server,
+        let of_server = |(command, outcome): &&(StoreCommand, WriteOutcome)| match (command, outcome) {
+            (StoreCommand::Run(write), WriteOutcome::Committed(_)) => match &write.command {
+                RunCommand::ClaimRun(claim) => claim.owner == server,
+                RunCommand::ResumeRun(resume) => resume.owner == server,
                 _ => false,
             },
             _ => false,
@@ -428,7 +429,7 @@ impl World {
     /// Returns how much has happened since the last time.
     fn check(&self, machine: &mut Machine) -> usize {
         let history = std::mem::take(&mut *self.store.history.blocking_lock());
-        history.iter().for_each(|(op, outcome)| machine.take(op, outcome));
+        history.iter().for_each(|(command, outcome)| machine.take(command, outcome));
         history.len()
     }
 }
@@ -445,11 +446,8 @@ fn live(steps: &[Step]) {
     let store = &world.store;
     let mut ended = 0;
     for (key, status, attempt, head) in machine.stands() {
-        let (pulse, frames) = server.ask(async |_| {
-            let (frames, pulse) = runtrail::store::JournalStore::frames(store, key, 0, u32::MAX).await.unwrap();
-            (pulse, frames)
-        });
-        assert_eq!((pulse.status, pulse.attempt, pulse.head), (status, attempt, head));
+        let (frames, journal) = server.ask(async |_| store.frames(key, 0, u32::MAX).await.unwrap());
+        assert_eq!((journal.status, journal.attempt, journal.head), (status, attempt, head));
         assert!(frames.iter().zip(1..).all(|(frame, seq)| frame.seq == seq), "dense");
         assert!(status != Status::Pending && status != Status::Running);
         ended += 1;

@@ -6,7 +6,9 @@ use std::collections::{BTreeMap, HashSet};
 
 use runtrail::model::queue::BusyPolicy;
 use runtrail::model::{PhaseState, Status};
-use runtrail::store::{Change, Created, Guard, Lease, NewRun, Op, Outcome, RunKey, Write};
+use runtrail::store::{
+    CreateRun, Created, Lease, LeaseHolder, RunCommand, RunKey, RunWrite, StoreCommand, WriteOutcome,
+};
 use serde_json::Value;
 
 /// How many attempts in a row nobody has asked for, at most.
@@ -47,15 +49,14 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// Takes the next transaction's part, and what the store says came of it.
-    pub fn take(&mut self, op: &Op, outcome: &Outcome) {
-        match op {
-            Op::Create(new) => self.create(new, outcome),
-            Op::Write(write) => self.write(write, outcome),
+    /// Takes the next command, and what the store says became of it.
+    pub fn take(&mut self, command: &StoreCommand, outcome: &WriteOutcome) {
+        match command {
+            StoreCommand::CreateRun(new) => self.create(new, outcome),
+            StoreCommand::Run(write) => self.write(write, outcome),
             // Nothing is deleted here: see `retention.rs`.
-            Op::Clear(clearing) => panic!("{clearing:?} of runs that are there"),
-            #[allow(unreachable_patterns)]
-            _ => {}
+            StoreCommand::Purge(step) => panic!("{step:?} of runs that are there"),
+            StoreCommand::RecordHookDelivery(_) | StoreCommand::Guarded(..) | StoreCommand::Probe => {}
         }
     }
 
@@ -73,14 +74,14 @@ impl Machine {
         self.runs.values().any(|run| run.group.as_deref() == Some(group) && at(run.status))
     }
 
-    fn create(&mut self, new: &NewRun, outcome: &Outcome) {
+    fn create(&mut self, new: &CreateRun, outcome: &WriteOutcome) {
         let group = new.pipeline.group(&new.params);
         let refuses = group.as_ref().is_some_and(|group| group.when_busy == BusyPolicy::Refuse);
         let group = group.map(|group| group.key);
         let refused = refuses && self.busy(group.as_ref().unwrap(), Status::is_active);
         match outcome {
-            Outcome::Refused => assert!(refused, "a run is refused while its group is idle"),
-            Outcome::Created(Created { key, new: true, .. }) => {
+            WriteOutcome::Refused => assert!(refused, "a run is refused while its group is idle"),
+            WriteOutcome::Created(Created { key, is_new: true, .. }) => {
                 assert!(!refused, "a run is taken while its group is busy");
                 let phases = new.pipeline.phases.iter().map(|spec| (spec.name.clone(), PhaseState::Pending)).collect();
                 let created = Run {
@@ -101,71 +102,88 @@ impl Machine {
         }
     }
 
-    fn holds(run: &Run, guard: &Guard) -> bool {
-        match *guard {
-            Guard::Lease(Lease { attempt, token, .. }) => {
-                run.status == Status::Running && run.attempt == attempt && run.token == token
+    /// Whether the run is as the command takes it to be.
+    fn holds(run: &Run, command: &RunCommand) -> bool {
+        let is_leased = |Lease { attempt, token, .. }: Lease| {
+            run.status == Status::Running && run.attempt == attempt && run.token == token
+        };
+        match command {
+            RunCommand::ExtendLease(extend) => is_leased(extend.lease),
+            RunCommand::EnterPhase(enter) => is_leased(enter.lease),
+            RunCommand::AppendFrames(append) => is_leased(append.lease),
+            RunCommand::RequestApproval(request) => is_leased(request.lease),
+            RunCommand::FinishAttempt(finish) => match finish.holder {
+                LeaseHolder::Worker(lease) => is_leased(lease),
+                LeaseHolder::Expired { attempt, before, head, is_cancelled, .. } => {
+                    run.attempt == attempt
+                        && is_cancelled.is_none_or(|is_cancelled| is_cancelled == run.cancelled_by.is_some())
+                        && run.head == head
+                        && matches!(run.held, Some(Held::By(_, until)) if until < before.0)
+                }
+            },
+            RunCommand::ClaimRun(claim) => run.status == Status::Pending && run.attempt == claim.attempt,
+            RunCommand::CancelPending(cancel) => run.status == Status::Pending && run.attempt == cancel.attempt,
+            RunCommand::RequestCancel(request) => run.status == Status::Running && run.attempt == request.attempt,
+            RunCommand::QueueAttempt(queue) => run.status == queue.status && run.attempt == queue.attempt,
+            RunCommand::DecideApproval(decide) => {
+                let asks = Some(Held::Asks(decide.question_seq));
+                run.attempt == decide.attempt && run.cancelled_by.is_none() && run.held == asks
             }
-            Guard::Standing(status, attempt) => run.status == status && run.attempt == attempt,
-            Guard::There => true,
-            Guard::Lapsed { attempt, now, head, cancelled } => {
-                run.attempt == attempt
-                    && cancelled.is_none_or(|cancelled| cancelled == run.cancelled_by.is_some())
-                    && run.head == head
-                    && matches!(run.held, Some(Held::By(_, until)) if until < now.0)
-            }
-            Guard::Asked(attempt, seq) => {
-                run.attempt == attempt && run.cancelled_by.is_none() && run.held == Some(Held::Asks(seq))
-            }
-            Guard::Answered(attempt) => {
+            RunCommand::ResumeRun(resume) => {
                 let ends = run.cancelled_by.is_some() && matches!(run.held, Some(Held::Asks(_)));
-                run.attempt == attempt && (ends || run.held == Some(Held::Answered))
+                run.attempt == resume.attempt && (ends || run.held == Some(Held::Answered))
             }
-            Guard::Delivery(..) => false,
+            RunCommand::PinRun(_)
+            | RunCommand::DeleteRun(_)
+            | RunCommand::BeginDelivery(_)
+            | RunCommand::RecordDelivery(_) => panic!("nobody asks for {command:?}"),
         }
     }
 
-    fn write(&mut self, write: &Write, outcome: &Outcome) {
-        let run = &self.runs[&write.run];
-        let free = match &write.change {
-            Change::Claim { .. } => {
+    fn write(&mut self, write: &RunWrite, outcome: &WriteOutcome) {
+        let key = write.run();
+        let run = &self.runs[&key];
+        let is_free = match &write.command {
+            RunCommand::ClaimRun(_) => {
                 run.group.as_ref().is_none_or(|group| !self.busy(group, |at| at == Status::Running))
             }
-            Change::Queue { pipeline, params, resumed, .. } => {
-                assert!(resumed.is_none(), "what goes on by itself does so in the transaction that interrupts it");
-                let refusing = pipeline.group(params).filter(|group| group.when_busy == BusyPolicy::Refuse);
+            RunCommand::QueueAttempt(queue) => {
+                assert!(
+                    queue.resumes.is_none(),
+                    "what goes on by itself does so in the transaction that interrupts it"
+                );
+                let group = queue.pipeline.group(&queue.params);
+                let refusing = group.filter(|group| group.when_busy == BusyPolicy::Refuse);
                 refusing.is_none_or(|group| !self.busy(&group.key, Status::is_active))
             }
             _ => true,
         };
-        let expected = Self::holds(run, &write.guard) && free;
+        let expected = Self::holds(run, &write.command) && is_free;
         let committed = match outcome {
-            Outcome::Committed(committed) => committed,
-            Outcome::Refused => {
+            WriteOutcome::Committed(committed) => committed,
+            WriteOutcome::Refused => {
                 assert!(!expected, "refused, and should not be: {write:?} to {run:?}");
                 return;
             }
             other => panic!("a write is {other:?}"),
         };
         assert!(expected, "accepted, and should not be: {write:?} to {run:?}");
-        if let Change::Claim { .. } = write.change {
-            assert!(self.claimed.insert((write.run, run.attempt)), "one winner for each attempt: {write:?}");
+        if let RunCommand::ClaimRun(_) = write.command {
+            assert!(self.claimed.insert((key, run.attempt)), "one winner for each attempt: {write:?}");
         }
-        let run = self.runs.get_mut(&write.run).unwrap();
-        let next = match &write.change {
-            Change::Finish { next: Some(next), .. } if run.cancelled_by.is_none() && !run.rejected => Some(next),
-            _ => None,
-        };
+        let run = self.runs.get_mut(&key).unwrap();
+        let next = write.next().filter(|_| run.cancelled_by.is_none() && !run.rejected);
         let mut told = step(run, write);
         if let Some(next) = next {
-            assert!(Self::holds(run, &next.guard), "it goes on from where it was interrupted: {next:?} to {run:?}");
-            let Change::Queue { resumed: Some(resumed), .. } = next.change else { panic!("{next:?}") };
-            let counted = resumed == 1 || (run.resumed..=run.resumed + 1).contains(&resumed);
-            assert!(counted && resumed <= RESUMES, "{resumed} times in a row, and it was {}", run.resumed);
+            assert!(Self::holds(run, &next.command), "it goes on from where it was interrupted: {next:?} to {run:?}");
+            let RunCommand::QueueAttempt(queue) = &next.command else { panic!("{next:?}") };
+            let resumes = queue.resumes.expect("it goes on by itself");
+            let counted = resumes == 1 || (run.resumed..=run.resumed + 1).contains(&resumes);
+            assert!(counted && resumes <= RESUMES, "{resumes} times in a row, and it was {}", run.resumed);
             told.extend(step(run, next));
         }
-        let pulse = committed.pulse;
-        assert_eq!((pulse.status, pulse.attempt, pulse.head), (run.status, run.attempt, run.head));
+        let journal = committed.journal;
+        assert_eq!((journal.status, journal.attempt, journal.head), (run.status, run.attempt, run.head));
         assert_eq!((committed.token, &committed.cancel_by), (run.token, &run.cancelled_by));
         let frames: Vec<_> = committed.frames.iter().map(|frame| (frame.seq, frame.attempt)).collect();
         assert_eq!(frames, told, "dense, and of its attempt");
@@ -174,7 +192,7 @@ impl Machine {
 
 /// One change of a run, with what becomes of phases and what the journal says of it: the seq and the attempt of each
 /// frame.
-fn step(run: &mut Run, write: &Write) -> Vec<(u64, u32)> {
+fn step(run: &mut Run, write: &RunWrite) -> Vec<(u64, u32)> {
     let before = run.clone();
     change(run, write);
     for update in &write.phases {
@@ -195,56 +213,58 @@ fn step(run: &mut Run, write: &Write) -> Vec<(u64, u32)> {
 }
 
 /// What a change makes of a run.
-fn change(run: &mut Run, write: &Write) {
-    match &write.change {
-        // Deliveries are none of this machine's.
-        Change::None | Change::Enter { .. } | Change::Try { .. } | Change::Tried { .. } => {}
-        Change::Claim { owner, until } => {
+fn change(run: &mut Run, write: &RunWrite) {
+    match &write.command {
+        RunCommand::AppendFrames(_) | RunCommand::EnterPhase(_) => {}
+        RunCommand::ClaimRun(claim) => {
             run.status = Status::Running;
             run.token += 1;
-            run.held = Some(Held::By(owner.clone(), until.0));
+            run.held = Some(Held::By(claim.owner.clone(), claim.lease_until.0));
         }
-        Change::Extend { until } => match &mut run.held {
-            Some(Held::By(_, known)) => *known = until.0,
+        RunCommand::ExtendLease(extend) => match &mut run.held {
+            Some(Held::By(_, known)) => *known = extend.lease_until.0,
             other => panic!("a lease is extended that is {other:?}"),
         },
-        Change::Ask { .. } => {
+        RunCommand::RequestApproval(_) => {
             run.token += 1;
             run.held = Some(Held::Asks(run.head + write.frames.len() as u64));
         }
-        Change::Answer(answer) => {
+        RunCommand::DecideApproval(decide) => {
             run.held = Some(Held::Answered);
-            run.rejected = !answer.approved;
+            run.rejected = !decide.answer.approved;
         }
-        Change::Resume { owner, until } => {
+        RunCommand::ResumeRun(resume) => {
             run.token += 1;
-            run.held = Some(Held::By(owner.clone(), until.0));
+            run.held = Some(Held::By(resume.owner.clone(), resume.lease_until.0));
         }
-        Change::Finish { to, .. } => {
-            run.status = to.status();
+        RunCommand::FinishAttempt(finish) => {
+            run.status = finish.to.status();
             run.held = None;
             run.rejected = false;
             run.cancelled_by = None;
         }
-        Change::Withdraw => run.status = Status::Cancelled,
-        Change::Queue { pipeline, params, from, resumed } => {
+        RunCommand::CancelPending(_) => run.status = Status::Cancelled,
+        RunCommand::QueueAttempt(queue) => {
             run.status = Status::Pending;
             run.attempt += 1;
-            run.resumed = resumed.unwrap_or(0);
-            run.group = pipeline.group(params).map(|group| group.key);
-            for phase in run.phases.iter_mut().skip(*from) {
+            run.resumed = queue.resumes.unwrap_or(0);
+            run.group = queue.pipeline.group(&queue.params).map(|group| group.key);
+            for phase in run.phases.iter_mut().skip(queue.from_phase) {
                 phase.1 = PhaseState::Pending;
             }
         }
-        Change::Pin { .. } | Change::Delete { .. } => panic!("nobody asks for {:?}", write.change),
-        Change::AskCancel(cancel) => {
-            run.cancelled_by.get_or_insert(cancel.by.clone());
+        RunCommand::RequestCancel(request) => {
+            run.cancelled_by.get_or_insert(request.request.by.clone());
         }
+        RunCommand::PinRun(_)
+        | RunCommand::DeleteRun(_)
+        | RunCommand::BeginDelivery(_)
+        | RunCommand::RecordDelivery(_) => panic!("nobody asks for {:?}", write.command),
     }
 }
 
 /// What the journal says of it: each change of status once and as it was, and nothing by anyone but who holds the run.
-fn told(before: &Run, run: &Run, write: &Write) {
+fn told(before: &Run, run: &Run, write: &RunWrite) {
     let data = |frame: &runtrail::store::NewFrame| serde_json::from_str::<Value>(&frame.data).unwrap();
     let moves: Vec<Value> = write.frames.iter().filter(|frame| &*frame.kind == "status").map(data).collect();
     match moves.as_slice() {

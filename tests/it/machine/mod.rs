@@ -12,14 +12,14 @@ use proptest::test_runner::Config;
 use proptest_state_machine::{StateMachineTest, prop_state_machine};
 use runtrail::journal::{FrameEncoding, GroupCommit, Journal, ReadStep, Reader};
 use runtrail::model::sse::SseParser;
-use runtrail::model::{FinalStatus, FrameRecord, RunId, Status};
-use runtrail::store::{Change, Committed, Durability, Guard, Lease, NewRun, RunKey, SqliteStore, Store, Write};
+use runtrail::model::{FrameRecord, RunId, Secrets, Status};
+use runtrail::store::{Committed, CreateRun, Durability, Lease, QueueAttempt, RunKey, RunWrite, Store};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 
 use crate::support::rng::cases;
-use crate::support::writes::{claim, log, new_run, write};
+use crate::support::writes::{append, claim, complete, log, new_run, write};
 use steps::{Crash, Lines, Move, Standing};
 
 /// Only reached when a test fails: a reader was not woken, or a write not answered.
@@ -47,7 +47,7 @@ struct Server {
     // Dropped first: it holds tasks with handles on the store.
     runtime: Runtime,
     journal: Journal,
-    store: Arc<dyn Store>,
+    store: Store,
     writer: JoinHandle<()>,
 }
 
@@ -55,9 +55,8 @@ impl Server {
     fn start(file: &std::path::Path) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let (journal, store, writer) = runtime.block_on(async {
-            let store = SqliteStore::open(file, Durability::Full).await.unwrap();
-            let store: Arc<dyn Store> = Arc::new(store);
-            let (journal, writer) = Journal::new(Arc::clone(&store), GroupCommit::default());
+            let store = Store::open_sqlite(file, Durability::Full).await.unwrap();
+            let (journal, writer) = Journal::new(Arc::new(store.clone()), GroupCommit::default());
             (journal, store, tokio::spawn(writer.run()))
         });
         Self { runtime, journal, store, writer }
@@ -100,12 +99,12 @@ fn given(step: ReadStep) -> Vec<(u64, String)> {
 }
 
 impl Run {
-    fn guard(&self) -> Guard {
-        Guard::Lease(Lease { run: self.key, attempt: self.attempt, token: self.token })
+    fn lease(&self) -> Lease {
+        Lease { run: self.key, attempt: self.attempt, token: self.token }
     }
 
-    fn write(&self, lines: &Lines) -> Write {
-        write(self.key, self.guard(), Change::None, &vec![lines.line.as_str(); lines.count])
+    fn write(&self, lines: &Lines) -> RunWrite {
+        append(self.lease(), &vec![lines.line.as_str(); lines.count])
     }
 
     /// The journal says that these are there now. They follow on what is known.
@@ -114,7 +113,7 @@ impl Run {
         for frame in &committed.frames {
             self.know(frame.seq, frame.to_json());
         }
-        assert!(committed.pulse.head <= self.frames.len() as u64);
+        assert!(committed.journal.head <= self.frames.len() as u64);
     }
 
     /// A frame that was acknowledged, shown or found: the next one, or the same as before.
@@ -138,7 +137,7 @@ impl World {
     }
 
     /// Carries out the write, and knows what was acknowledged.
-    fn carry_out(&mut self, run: usize, write: Write) -> Committed {
+    fn carry_out(&mut self, run: usize, write: RunWrite) -> Committed {
         let server = self.server();
         let committed = server.block_on(server.journal.write(write)).unwrap();
         self.runs[run].acknowledge(&committed);
@@ -169,7 +168,7 @@ impl World {
             assert!(committed.frames.iter().all(|frame| frame.data == log(&lines.line).data));
         }
         // In the order in which the journal took them.
-        committed.sort_by_key(|committed| committed.pulse.head);
+        committed.sort_by_key(|committed| committed.journal.head);
         for committed in committed {
             let run = self.runs.iter_mut().find(|run| run.key == committed.run).unwrap();
             run.acknowledge(&committed);
@@ -177,17 +176,24 @@ impl World {
     }
 
     fn finish(&mut self, run: usize) {
-        let change = Change::Finish { to: FinalStatus::Completed, error: None, next: None };
-        let finish = write(self.runs[run].key, self.runs[run].guard(), change, &["done"]);
-        self.carry_out(run, finish);
+        self.carry_out(run, complete(self.runs[run].lease(), "done"));
         self.runs[run].finished = true;
     }
 
     fn rerun(&mut self, run: usize) {
-        let NewRun { pipeline, params, .. } = new_run();
-        let change = Change::Queue { pipeline, params, from: 0, resumed: None };
-        let guard = Guard::Standing(Status::Completed, self.runs[run].attempt);
-        self.carry_out(run, write(self.runs[run].key, guard, change, &["again"]));
+        let CreateRun { pipeline, params, .. } = new_run();
+        let queue = QueueAttempt {
+            run: self.runs[run].key,
+            status: Status::Completed,
+            attempt: self.runs[run].attempt,
+            pipeline,
+            params,
+            from_phase: 0,
+            resumes: None,
+            secrets: Secrets::new(),
+            asked_by: None,
+        };
+        self.carry_out(run, write(queue, &["again"]));
         self.runs[run].attempt += 1;
         self.runs[run].finished = false;
         self.claim(run);
@@ -198,8 +204,8 @@ impl World {
         let cursor = self.runs[run].frames.len() as u64 * per_thousand / 1000;
         let form = if named { FrameEncoding::Multiplexed(self.runs[run].id.clone()) } else { FrameEncoding::Single };
         let reader = server.block_on(async {
-            let pulse = server.store.pulse(key).await.unwrap();
-            server.journal.read(key, cursor, pulse, form).await.unwrap()
+            let head = server.store.head(key).await.unwrap();
+            server.journal.read(key, cursor, head, form).await.unwrap()
         });
         self.viewers.push(Viewer { run, reader });
     }

@@ -1,15 +1,19 @@
-//! Writes of a worker, made by hand: for tests of the journal without a server.
+//! What a worker writes, for tests of the journal without a server.
 
 use std::sync::Arc;
 
-use runtrail::model::{FramePayload, Log, LogStream, Params, PhaseSpec, Pipeline, RunId, Secrets, Status, Timestamp};
-use runtrail::store::{Change, Guard, NewFrame, NewRun, RunKey, Write};
+use runtrail::model::{
+    FinalStatus, FramePayload, Log, LogStream, Params, PhaseSpec, Pipeline, RunId, Secrets, Timestamp,
+};
+use runtrail::store::{
+    AppendFrames, ClaimRun, CreateRun, FinishAttempt, Lease, LeaseHolder, NewFrame, RunCommand, RunKey, RunWrite,
+};
 
 /// A run of one phase.
-pub fn new_run() -> NewRun {
+pub fn new_run() -> CreateRun {
     let phase = PhaseSpec { name: "a".into(), run: "true".into(), ..PhaseSpec::default() };
     let pipeline = Pipeline { name: "p".into(), title: "P".into(), phases: vec![phase], ..Pipeline::default() };
-    NewRun {
+    CreateRun {
         id: RunId::generate(),
         pipeline: Arc::new(pipeline),
         params: Params::new(),
@@ -18,9 +22,9 @@ pub fn new_run() -> NewRun {
         at: Timestamp(0),
         idempotency: None,
         origin: None,
-        mark: None,
+        schedule: None,
         trigger: None,
-        most_waiting: None,
+        max_pending: None,
         asked_by: None,
         audit: None,
     }
@@ -32,13 +36,24 @@ pub fn log(line: &str) -> NewFrame {
     NewFrame { ts: Timestamp(0), ..NewFrame::now(None, &body) }
 }
 
-/// A write of lines.
-pub fn write(run: RunKey, guard: Guard, change: Change, lines: &[&str]) -> Write {
-    Write { frames: lines.iter().map(|line| log(line)).collect(), ..Write::new(run, guard, change) }
+/// A change of a run with lines.
+pub fn write(command: impl Into<RunCommand>, lines: &[&str]) -> RunWrite {
+    RunWrite { frames: lines.iter().map(|line| log(line)).collect(), ..RunWrite::new(command) }
 }
 
-/// A claim that never lapses.
-pub fn claim(run: RunKey, attempt: u32) -> Write {
-    let change = Change::Claim { owner: "test".into(), until: Timestamp(i64::MAX) };
-    write(run, Guard::Standing(Status::Pending, attempt), change, &["claimed"])
+/// A claim whose lease never expires.
+pub fn claim(run: RunKey, attempt: u32) -> RunWrite {
+    let lease_until = Timestamp(i64::MAX);
+    write(ClaimRun { run, attempt, owner: "test".into(), lease_until }, &["claimed"])
+}
+
+/// Lines under a lease.
+pub fn append(lease: Lease, lines: &[&str]) -> RunWrite {
+    write(AppendFrames { lease }, lines)
+}
+
+/// The attempt completes, with this line.
+pub fn complete(lease: Lease, line: &str) -> RunWrite {
+    let holder = LeaseHolder::Worker(lease);
+    write(FinishAttempt { holder, to: FinalStatus::Completed, error: None, next: None }, &[line])
 }
