@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use super::StoreError;
 use super::sqlite::{SqliteDatabase, SqliteSnapshot};
 use super::statement::Query;
-use super::transaction::Snapshot;
+use super::transaction::ReadSnapshot;
 
 /// Stands between a [`Store`](super::Store) and its database: tests delay, fail or count reads with it.
 pub trait Interceptor: Send + Sync {

@@ -5,7 +5,7 @@ use super::{RunKey, StoreError};
 use crate::model::FrameRecord;
 
 /// One consistent view of the database, to read from.
-pub trait Snapshot: Send {
+pub trait ReadSnapshot: Send {
     /// Reads rows in order, as long as `go_on` says so of the value that was read last.
     ///
     /// # Errors
@@ -29,7 +29,7 @@ pub trait Snapshot: Send {
 }
 
 /// The writer's transaction. Dropped without a commit, it is rolled back.
-pub trait Transaction: Snapshot {
+pub trait Transaction: ReadSnapshot {
     /// Carries out a statement. Returns how many rows it has changed.
     fn execute(&mut self, statement: Statement<'_>) -> impl Future<Output = Result<u64, StoreError>> + Send;
 

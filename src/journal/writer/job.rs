@@ -22,16 +22,16 @@ pub(super) const MAX_WAITING_JOBS: usize = 256;
 /// A command and its caller.
 pub(super) struct Job {
     pub(super) command: StoreCommand,
-    caller: Caller,
+    caller: JobCaller,
 }
 
 /// Who submitted a command and waits for what becomes of it.
-pub(super) struct Caller {
+pub(super) struct JobCaller {
     state: Arc<JobState>,
     answer: oneshot::Sender<Result<WriteOutcome, WriteError>>,
 }
 
-impl Caller {
+impl JobCaller {
     pub(super) fn answer(self, result: Result<WriteOutcome, WriteError>) {
         // The caller may be gone; what was written stays written.
         let _ = self.answer.send(result);
@@ -49,12 +49,12 @@ impl Job {
     }
 }
 
-pub(super) fn split(jobs: Vec<Job>) -> (Vec<StoreCommand>, Vec<Caller>) {
+pub(super) fn split(jobs: Vec<Job>) -> (Vec<StoreCommand>, Vec<JobCaller>) {
     jobs.into_iter().map(|Job { command, caller }| (command, caller)).unzip()
 }
 
 /// The jobs of a commit that was not made.
-pub(super) fn rejoin(commands: Vec<StoreCommand>, callers: Vec<Caller>) -> Vec<Job> {
+pub(super) fn rejoin(commands: Vec<StoreCommand>, callers: Vec<JobCaller>) -> Vec<Job> {
     callers.iter().for_each(|caller| caller.state.end());
     commands.into_iter().zip(callers).map(|(command, caller)| Job { command, caller }).collect()
 }
@@ -119,7 +119,7 @@ impl Handle {
     pub async fn submit(&self, command: StoreCommand) -> Result<WriteOutcome, WriteError> {
         let (answer, answered) = oneshot::channel();
         let state = Arc::<JobState>::default();
-        let job = Job { command, caller: Caller { state: Arc::clone(&state), answer } };
+        let job = Job { command, caller: JobCaller { state: Arc::clone(&state), answer } };
         let Some(patience) = self.patience else {
             self.jobs.send(job).await.map_err(|_| WriteError::Closed)?;
             return answered.await.map_err(|_| WriteError::Closed)?;

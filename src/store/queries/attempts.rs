@@ -5,7 +5,7 @@ use crate::model::attempt::{Attempt, AttemptPhase, AttemptSummary};
 use crate::model::{Phase, PhaseState, Timestamp};
 use crate::store::row::Row;
 use crate::store::statement::{Query, statement};
-use crate::store::transaction::Snapshot;
+use crate::store::transaction::ReadSnapshot;
 use crate::store::{RowError, RunKey, StoreError};
 
 /// How many attempts before the current one are listed by their status alone.
@@ -26,7 +26,7 @@ const ATTEMPT: &str = "attempts.attempt, attempts.status, attempts.params, attem
 /// # Errors
 /// The database could not be read. An unknown or deleted run has none.
 pub async fn page(
-    db: &mut impl Snapshot,
+    db: &mut impl ReadSnapshot,
     run: RunKey,
     before: Option<u32>,
     limit: u32,
@@ -46,7 +46,7 @@ pub async fn page(
 
 /// The attempts before this one, oldest first: the newest of them if there are many.
 pub(super) async fn before(
-    db: &mut impl Snapshot,
+    db: &mut impl ReadSnapshot,
     run: RunKey,
     attempt: u32,
 ) -> Result<Vec<AttemptSummary>, StoreError> {

@@ -5,7 +5,7 @@ use super::runs::ViewBounds;
 use crate::model::FrameRecord;
 use crate::store::row::Row;
 use crate::store::statement::{Query, statement};
-use crate::store::transaction::Snapshot;
+use crate::store::transaction::ReadSnapshot;
 use crate::store::{JournalHead, RowError, RunKey, StoreError};
 
 /// About how many bytes of frames are read at a time: what a reader that does not take them may cost.
@@ -73,7 +73,7 @@ pub fn head(run: RunKey) -> Query<'static, JournalHead> {
 /// # Errors
 /// [`StoreError::Gone`] if the run is unknown or deleted; the database could not be read.
 pub async fn after(
-    db: &mut impl Snapshot,
+    db: &mut impl ReadSnapshot,
     run: RunKey,
     after: u64,
     limit: u32,
@@ -85,7 +85,7 @@ pub async fn after(
 
 /// The frames that a run's page shows first.
 pub(super) async fn first_of_page(
-    db: &mut impl Snapshot,
+    db: &mut impl ReadSnapshot,
     run: RunKey,
     head: u64,
     bounds: &ViewBounds,
@@ -123,7 +123,7 @@ pub fn phase_starts(run: RunKey, attempt: u32) -> Query<'static, (String, u64)> 
 /// # Errors
 /// The database could not be read. Of an unknown run there are none; of a deleted one there may be some left.
 pub async fn phase_log(
-    db: &mut impl Snapshot,
+    db: &mut impl ReadSnapshot,
     run: RunKey,
     phase: &str,
     after: u64,
@@ -153,7 +153,7 @@ pub async fn phase_log(
 /// # Errors
 /// As [`phase_log`].
 pub async fn redrawn_rows(
-    db: &mut impl Snapshot,
+    db: &mut impl ReadSnapshot,
     run: RunKey,
     after: u64,
     until: u64,

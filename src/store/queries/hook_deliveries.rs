@@ -4,7 +4,7 @@ use crate::model::Timestamp;
 use crate::model::trigger::{DeliveryFilter, DeliveryResult, HookDelivery, RecentRefusals};
 use crate::store::row::Row;
 use crate::store::statement::{Statement, statement};
-use crate::store::transaction::Snapshot;
+use crate::store::transaction::ReadSnapshot;
 use crate::store::{RowError, StoreError};
 
 /// Up to `limit` deliveries that the filter wants, newest first, those before `before`; and where the next page begins.
@@ -12,7 +12,7 @@ use crate::store::{RowError, StoreError};
 /// # Errors
 /// The database could not be read.
 pub async fn page(
-    db: &mut impl Snapshot,
+    db: &mut impl ReadSnapshot,
     filter: &DeliveryFilter,
     limit: u32,
     before: Option<i64>,
@@ -62,7 +62,7 @@ fn newest(filter: &DeliveryFilter, limit: u32, before: Option<i64>) -> Statement
 ///
 /// # Errors
 /// The database could not be read.
-pub async fn refused_since(db: &mut impl Snapshot, since: Timestamp) -> Result<Option<RecentRefusals>, StoreError> {
+pub async fn refused_since(db: &mut impl ReadSnapshot, since: Timestamp) -> Result<Option<RecentRefusals>, StoreError> {
     let refused = statement!(
         "SELECT sum(calls) AS calls, max(key) AS last FROM hook_deliveries WHERE result = 'refused' AND at >= $since";
         since: since,

@@ -1,10 +1,10 @@
 //! What is read, one noun a file: SQL, values, and how a row is read. Functions that return a [`Query`] are one
-//! statement; those that take a [`Snapshot`] are several, and see one state of the database.
+//! statement; those that take a [`ReadSnapshot`] are several, and see one state of the database.
 //!
 //! Reads leave deleted runs out (`deleted_at IS NULL`): a new one must do so too.
 //!
 //! [`Query`]: super::statement::Query
-//! [`Snapshot`]: super::transaction::Snapshot
+//! [`ReadSnapshot`]: super::transaction::ReadSnapshot
 
 pub mod access;
 pub mod attempts;

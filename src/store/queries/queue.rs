@@ -7,7 +7,7 @@ use crate::model::queue::QueuedRun;
 use crate::model::{RunId, Timestamp};
 use crate::store::row::Row;
 use crate::store::statement::{Query, statement};
-use crate::store::transaction::Snapshot;
+use crate::store::transaction::ReadSnapshot;
 use crate::store::{RowError, RunKey, StoreError};
 
 /// A run that a person was asked about, and that a worker may resume.
@@ -40,7 +40,7 @@ pub fn claimable(limit: u32) -> Query<'static, (RunKey, u32)> {
 ///
 /// # Errors
 /// The database could not be read.
-pub async fn page(db: &mut impl Snapshot, limit: u32) -> Result<(u64, Vec<QueuedRun>), StoreError> {
+pub async fn page(db: &mut impl ReadSnapshot, limit: u32) -> Result<(u64, Vec<QueuedRun>), StoreError> {
     let total = statement!("SELECT count(*) AS total FROM runs WHERE status = 'pending'");
     let total = db.fetch_optional(total.read(|row| row.get("total"))).await?.unwrap_or(0);
     let first = statement!(
@@ -79,7 +79,7 @@ pub fn active_in_group(group: &str) -> Query<'_, RunId> {
 ///
 /// # Errors
 /// The database could not be read.
-pub async fn superseded(db: &mut impl Snapshot) -> Result<Vec<(RunKey, RunId)>, StoreError> {
+pub async fn superseded(db: &mut impl ReadSnapshot) -> Result<Vec<(RunKey, RunId)>, StoreError> {
     // From the few that supersede to those before them.
     let pairs: Query<'_, (RunKey, RunId)> = statement!(
         "SELECT old.key, new.id FROM runs AS new INDEXED BY runs_superseding

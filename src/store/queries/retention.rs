@@ -2,7 +2,7 @@
 
 use crate::model::{Retention, RunId, Status, Timestamp};
 use crate::store::statement::{Query, statement};
-use crate::store::transaction::Snapshot;
+use crate::store::transaction::ReadSnapshot;
 use crate::store::{RunKey, StoreError};
 
 /// A pipeline with runs that retention may delete at some time.
@@ -46,7 +46,7 @@ pub fn candidates() -> Query<'static, RetentionCandidate> {
 /// # Errors
 /// The database could not be read.
 pub async fn expired(
-    db: &mut impl Snapshot,
+    db: &mut impl ReadSnapshot,
     pipeline: &str,
     rule: Retention,
     now: Timestamp,

@@ -4,7 +4,7 @@ use super::containing;
 use crate::model::kinds::{Finding, FixSafety, Patch};
 use crate::model::review::{FindingFilter, ReviewCounts};
 use crate::store::statement::{Query, Statement, statement};
-use crate::store::transaction::Snapshot;
+use crate::store::transaction::ReadSnapshot;
 use crate::store::{RunKey, StoreError};
 
 /// Frames of an attempt of one kind. Of a deleted run there are none: it may have lost some already. SQLite takes the
@@ -65,7 +65,7 @@ pub fn review_counts(run: RunKey, attempt: u32) -> Query<'static, ReviewCounts> 
 /// # Errors
 /// The database could not be read. An unknown or deleted run has none.
 pub async fn findings(
-    db: &mut impl Snapshot,
+    db: &mut impl ReadSnapshot,
     run: RunKey,
     attempt: u32,
     filter: &FindingFilter,

@@ -9,7 +9,7 @@ use super::runs::{RUN, read_run};
 use crate::model::{Run, RunFilter, RunId, Status};
 use crate::store::StoreError;
 use crate::store::statement::{Query, Statement, StatementBuilder, statement};
-use crate::store::transaction::Snapshot;
+use crate::store::transaction::ReadSnapshot;
 
 /// How far a search for text looks.
 #[derive(Clone, Copy, Debug)]
@@ -33,7 +33,7 @@ impl Default for SearchBounds {
 /// # Errors
 /// The database could not be read. `before` may be a deleted run; if no run is older the page is empty.
 pub async fn page(
-    db: &mut impl Snapshot,
+    db: &mut impl ReadSnapshot,
     filter: &RunFilter,
     limit: u32,
     before: Option<&RunId>,
@@ -68,7 +68,7 @@ pub async fn page(
 
 /// Fills `runs` up to `wanted`. Returns the last run that was looked at, if the search ended before the list did.
 async fn search(
-    db: &mut impl Snapshot,
+    db: &mut impl ReadSnapshot,
     narrow: &Narrow<'_>,
     mut below: Option<i64>,
     wanted: usize,

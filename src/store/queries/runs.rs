@@ -12,7 +12,7 @@ use crate::model::{
 };
 use crate::store::row::Row;
 use crate::store::statement::{Query, statement};
-use crate::store::transaction::Snapshot;
+use crate::store::transaction::ReadSnapshot;
 use crate::store::{IDEMPOTENCY_KEY_AGE_MS, JournalHead, RowError, RunKey, StoreError};
 
 /// The columns that [`read_run`] reads. The phases come as JSON, so that a list of runs is one statement.
@@ -116,7 +116,11 @@ fn by_id(id: &RunId) -> Query<'_, (RunKey, Run)> {
 ///
 /// # Errors
 /// The database could not be read. An unknown or deleted run is `None`.
-pub async fn view(db: &mut impl Snapshot, id: &RunId, bounds: &ViewBounds) -> Result<Option<StoredView>, StoreError> {
+pub async fn view(
+    db: &mut impl ReadSnapshot,
+    id: &RunId,
+    bounds: &ViewBounds,
+) -> Result<Option<StoredView>, StoreError> {
     let Some((key, run)) = db.fetch_optional(by_id(id)).await? else { return Ok(None) };
     let frames = frames::first_of_page(db, key, run.head, bounds).await?;
     let review_counts = db.fetch_optional(reviews::review_counts(key, run.attempt)).await?.unwrap_or_default();
@@ -192,7 +196,7 @@ pub fn outputs(key: RunKey, attempt: u32) -> Query<'static, PhaseOutputs> {
 ///
 /// # Errors
 /// The database could not be read. An unknown run has none.
-pub async fn secrets(db: &mut impl Snapshot, key: RunKey) -> Result<StoredSecrets, StoreError> {
+pub async fn secrets(db: &mut impl ReadSnapshot, key: RunKey) -> Result<StoredSecrets, StoreError> {
     let rows = statement!("SELECT name, value FROM run_secrets WHERE run = $key ORDER BY name"; key: key);
     let rows = rows.read(|row| Ok((row.get::<String>("name")?, row.get::<Option<Vec<u8>>>("value")?)));
     let mut stored = StoredSecrets::default();

@@ -11,7 +11,7 @@ use sqlx::{AssertSqlSafe, Row as _, Sqlite, SqliteConnection};
 use super::fault::classify;
 use crate::store::row::Row;
 use crate::store::statement::{Query, Statement, Value};
-use crate::store::transaction::Snapshot;
+use crate::store::transaction::ReadSnapshot;
 use crate::store::{RowError, StoreError};
 
 /// A connection to read from.
@@ -31,7 +31,7 @@ impl SqliteSnapshot {
     }
 }
 
-impl Snapshot for SqliteSnapshot {
+impl ReadSnapshot for SqliteSnapshot {
     async fn fetch_while<T: Send>(
         &mut self,
         query: Query<'_, T>,

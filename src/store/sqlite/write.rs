@@ -14,7 +14,7 @@ use crate::model::FrameRecord;
 use crate::store::commands::apply_all;
 use crate::store::row::Row;
 use crate::store::statement::{Query, Statement, Value};
-use crate::store::transaction::{Snapshot, Transaction};
+use crate::store::transaction::{ReadSnapshot, Transaction};
 use crate::store::{PurgeStep, RowError, RunKey, StoreCommand, StoreError, WriteOutcome};
 
 /// A frame, its values in this order: the only statement that is bound by position, since it is the hot one.
@@ -155,7 +155,7 @@ impl Drop for SqliteTransaction<'_> {
     }
 }
 
-impl Snapshot for SqliteTransaction<'_> {
+impl ReadSnapshot for SqliteTransaction<'_> {
     async fn fetch_while<T: Send>(
         &mut self,
         query: Query<'_, T>,
