@@ -1,7 +1,8 @@
-//! The real store, as the servers of a simulation share it: every transaction is recorded in the order in which it was made, and
-//! the database can be away.
+//! The real store, as the servers of a simulation share it: every transaction is recorded in the order in which it was
+//! made, and the database can be unavailable.
 //!
-//! What it does takes no time of the simulation's clock, which stands while something blocks; only the way there and back does.
+//! Its work takes no time of the simulation's clock, which stands while something blocks; only the way there and back
+//! does.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
