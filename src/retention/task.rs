@@ -110,8 +110,8 @@ impl RetentionTask {
         // Runs that people deleted, and those that an earlier server did not finish.
         let mut is_clean = self.purge_all().await?;
         let mut next = CHECK_INTERVAL;
-        for kept in self.store.retention_candidates().await? {
-            let rule = match self.rule(&kept.pipeline) {
+        for candidate in self.store.retention_candidates().await? {
+            let rule = match self.rule(&candidate.pipeline) {
                 Ok(rule) => rule,
                 Err(wait) => {
                     next = next.min(wait);
@@ -124,16 +124,17 @@ impl RetentionTask {
             let now = Timestamp::now();
             let mut has_deleted = false;
             loop {
-                let outdated = self.store.expired_runs(&kept.pipeline, rule, now, BATCH_RUNS).await?;
+                let expired = self.store.expired_runs(&candidate.pipeline, rule, now, BATCH_RUNS).await?;
                 // If all of them have changed since, that change causes another check.
-                if outdated.is_empty() || self.delete_all(&outdated).await? == 0 {
+                if expired.is_empty() || self.delete_all(&expired).await? == 0 {
                     break;
                 }
                 has_deleted = true;
                 is_clean &= self.purge_all().await?;
             }
             if let Some(age) = rule.age_ms {
-                let oldest = if has_deleted { self.oldest_end(&kept.pipeline).await? } else { Some(kept.oldest) };
+                let oldest =
+                    if has_deleted { self.oldest_end(&candidate.pipeline).await? } else { Some(candidate.oldest) };
                 next = match oldest.map(|oldest| age.saturating_sub(now.since(oldest))) {
                     None => next,
                     // It is kept while one of its notifications is not delivered.
@@ -148,8 +149,8 @@ impl RetentionTask {
 
     /// When the first of a pipeline's finished runs ended.
     async fn oldest_end(&self, pipeline: &str) -> Result<Option<Timestamp>, RetentionError> {
-        let kept = self.store.retention_candidates().await?;
-        Ok(kept.into_iter().find(|kept| kept.pipeline == pipeline).map(|kept| kept.oldest))
+        let candidates = self.store.retention_candidates().await?;
+        Ok(candidates.into_iter().find(|candidate| candidate.pipeline == pipeline).map(|candidate| candidate.oldest))
     }
 
     /// The rule for a pipeline's runs. Or, while the pipeline may only be missing because of a mistake in a file, the
@@ -168,12 +169,12 @@ impl RetentionTask {
     }
 
     /// Deletes these runs, except those that have changed since they were read. Returns how many it deleted.
-    async fn delete_all(&self, outdated: &[ExpiredRun]) -> Result<usize, RetentionError> {
-        let writes = outdated.iter().cloned().map(|ExpiredRun { run, id, status, attempt }| {
+    async fn delete_all(&self, expired: &[ExpiredRun]) -> Result<usize, RetentionError> {
+        let writes = expired.iter().cloned().map(|ExpiredRun { run, id, status, attempt }| {
             self.journal.write(RunWrite::new(DeleteRun { run, id, status, attempt }))
         });
         let mut deleted = 0;
-        for (run, result) in outdated.iter().zip(join_all(writes).await) {
+        for (run, result) in expired.iter().zip(join_all(writes).await) {
             match result {
                 Ok(_) => {
                     tracing::info!(run = %run.id, "deleted an expired run");
@@ -190,10 +191,10 @@ impl RetentionTask {
     async fn purge_all(&self) -> Result<bool, RetentionError> {
         let (mut is_clean, mut last) = (true, RunKey(0));
         loop {
-            let deleted = self.store.tombstones(last, BATCH_RUNS).await?;
-            let Some((end, _)) = deleted.last() else { return Ok(is_clean) };
+            let tombstones = self.store.tombstones(last, BATCH_RUNS).await?;
+            let Some((end, _)) = tombstones.last() else { return Ok(is_clean) };
             last = *end;
-            for (run, id) in &deleted {
+            for (run, id) in &tombstones {
                 is_clean &= self.purge(*run, id).await?;
             }
         }

@@ -26,9 +26,9 @@ pub async fn get(backend: &Backend, id: &str) -> Result<Run, Problem> {
 /// [`Code::RunNotFound`](crate::model::ProblemCode::RunNotFound) for an unknown or deleted run; the database's errors.
 pub async fn view(backend: &Backend, id: &str, at: Option<u64>) -> Result<RunView, Problem> {
     let id = run_id(id)?;
-    let part = ViewBounds { max_frames: VIEW_FRAMES, max_bytes: MAX_VIEW_BYTES, at };
+    let bounds = ViewBounds { max_frames: VIEW_FRAMES, max_bytes: MAX_VIEW_BYTES, at };
     let StoredView { key, run, frames, review_counts, earlier, starts } =
-        backend.store.view(&id, part).await?.ok_or_else(|| run_not_found(id.as_str()))?;
+        backend.store.view(&id, bounds).await?.ok_or_else(|| run_not_found(id.as_str()))?;
     let (frames, redraws) = load_redraws(&backend.store, key, frames).await?;
     let parse = |records: Vec<FrameRecord>| records.iter().map(FrameRecord::to_frame).collect();
     Ok(RunView { run, frames: parse(frames), redraws: parse(redraws), at, review_counts, earlier, starts })

@@ -46,13 +46,13 @@ impl NamedSchedule {
         }
     }
 
-    pub fn place(&self) -> ScheduleScope {
+    pub fn scope(&self) -> ScheduleScope {
         ScheduleScope::One(self.pipeline.name.clone(), self.name.clone())
     }
 
     /// The pause of the schedule, or else that of all schedules.
     pub fn pause(&self, pauses: &BTreeMap<ScheduleScope, SchedulePause>) -> Option<SchedulePause> {
-        pauses.get(&self.place()).or_else(|| pauses.get(&ScheduleScope::All)).cloned()
+        pauses.get(&self.scope()).or_else(|| pauses.get(&ScheduleScope::All)).cloned()
     }
 
     pub fn state<'a>(&self, states: &'a BTreeMap<(String, String), ScheduleState>) -> Option<&'a ScheduleState> {

@@ -23,7 +23,7 @@ pub async fn pause(
     reason: &str,
 ) -> Result<ScheduleView, Problem> {
     let named = NamedSchedule::find(backend, pipeline, name)?;
-    write_pause(backend, named.place(), actor, reason).await?;
+    write_pause(backend, named.scope(), actor, reason).await?;
     view(backend, &named).await
 }
 
@@ -33,10 +33,10 @@ pub async fn pause(
 /// [`ProblemCode::ScheduleNotFound`]; the database's errors.
 pub async fn resume(backend: &Backend, pipeline: &str, name: &str, actor: &Actor) -> Result<ScheduleView, Problem> {
     let named = NamedSchedule::find(backend, pipeline, name)?;
-    let others = NamedSchedule::all(backend).into_iter().filter(|other| other.place() != named.place());
+    let others = NamedSchedule::all(backend).into_iter().filter(|other| other.scope() != named.scope());
     let others = others.map(|other| (other.pipeline.name.clone(), other.name)).collect();
     let entry = actor.audit_entry(AuditAction::ScheduleResume, None, Some(format!("{pipeline}/{}", named.name)));
-    backend.journal.execute(ResumeSchedules { scope: named.place(), others }, Some(entry)).await?;
+    backend.journal.execute(ResumeSchedules { scope: named.scope(), others }, Some(entry)).await?;
     tracing::info!(pipeline, schedule = named.name, by = %actor, "resumed a schedule");
     view(backend, &named).await
 }
@@ -61,19 +61,19 @@ pub async fn resume_all(backend: &Backend, actor: &Actor) -> Result<ScheduleList
     list(backend).await
 }
 
-async fn write_pause(backend: &Backend, place: ScheduleScope, actor: &Actor, reason: &str) -> Result<(), Problem> {
+async fn write_pause(backend: &Backend, scope: ScheduleScope, actor: &Actor, reason: &str) -> Result<(), Problem> {
     let reason = reason.split_whitespace().collect::<Vec<_>>().join(" ");
     if reason.chars().count() > MAX_REASON_CHARS {
         let detail = format!("A reason has at most {MAX_REASON_CHARS} characters.");
         return Err(Problem::new(ProblemCode::BadRequest, detail));
     }
-    tracing::info!(?place, by = %actor, reason, "pausing schedules");
-    let pause = SchedulePause { at: Timestamp::now(), by: actor.to_string(), reason, all: place == ScheduleScope::All };
-    let detail = match &place {
+    tracing::info!(?scope, by = %actor, reason, "pausing schedules");
+    let pause = SchedulePause { at: Timestamp::now(), by: actor.to_string(), reason, all: scope == ScheduleScope::All };
+    let detail = match &scope {
         ScheduleScope::All => "all".to_owned(),
         ScheduleScope::One(pipeline, name) => format!("{pipeline}/{name}"),
     };
     let detail = if pause.reason.is_empty() { detail } else { format!("{detail}: {}", pause.reason) };
     let entry = actor.audit_entry(AuditAction::SchedulePause, None, Some(detail));
-    Ok(backend.journal.execute(PauseSchedules { scope: place, pause }, Some(entry)).await?)
+    Ok(backend.journal.execute(PauseSchedules { scope, pause }, Some(entry)).await?)
 }
