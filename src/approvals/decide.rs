@@ -30,8 +30,8 @@ pub async fn excluded_paths(backend: &Backend, id: &str, seqs: &str) -> Result<V
     if seqs.is_empty() {
         return Ok(Vec::new());
     }
-    let (key, pulse) = backend.find(id).await?;
-    let patches = backend.store.patches(key, pulse.attempt).await?;
+    let (key, head) = backend.find(id).await?;
+    let patches = backend.store.patches(key, head.attempt).await?;
     let path = |seq: &str| {
         let found = patches.iter().find(|patch| seq.parse() == Ok(patch.seq));
         let none = || Problem::new(ProblemCode::BadRequest, format!("The run has no patch #{seq} to leave out."));

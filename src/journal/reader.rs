@@ -79,14 +79,14 @@ impl Reader {
     #[must_use]
     pub fn at_head(&self) -> Self {
         let (store, live_run) = (Arc::clone(&self.store), Arc::clone(&self.live_run));
-        let head = self.pulse().head;
+        let head = self.head().head;
         Self::new(store, live_run, self.run, head, self.encoding.clone())
     }
 
     /// Whether [`Self::next`] would wait for new frames.
     pub fn is_at_head(&self) -> bool {
-        let pulse = self.pulse();
-        self.cursor >= pulse.head && !pulse.status.is_finished()
+        let head = self.head();
+        self.cursor >= head.head && !head.status.is_finished()
     }
 
     /// Moves the cursor forward to frames that were received in another way.
@@ -98,7 +98,7 @@ impl Reader {
     }
 
     /// The last head that this reader was notified of.
-    pub fn pulse(&self) -> JournalHead {
+    pub fn head(&self) -> JournalHead {
         self.notifications.borrow().head
     }
 
@@ -114,11 +114,11 @@ impl Reader {
         loop {
             // Marked as seen before the read: a commit after this line notifies again, and `changed` below returns at
             // once.
-            let HeadNotification { head: pulse, is_deleted } = *self.notifications.borrow_and_update();
+            let HeadNotification { head, is_deleted } = *self.notifications.borrow_and_update();
             if is_deleted {
                 return Err(StoreError::Gone);
             }
-            if self.cursor < pulse.head {
+            if self.cursor < head.head {
                 let found = match self.live_run.after(self.cursor, &self.encoding) {
                     Some(found) => Ok(found),
                     None => self.read_page().await,
@@ -130,12 +130,12 @@ impl Reader {
                 return Ok(ReadStep::Frames(found.chunks));
             }
             // A page may include commits that are not published yet, so the cursor may be beyond the head.
-            if self.cursor == pulse.head && pulse.status.is_finished() {
-                return Ok(ReadStep::End(pulse));
+            if self.cursor == head.head && head.status.is_finished() {
+                return Ok(ReadStep::End(head));
             }
             // The live run owns the sender and this reader the live run, so the channel cannot close.
             if self.notifications.changed().await.is_err() {
-                return Ok(ReadStep::End(pulse));
+                return Ok(ReadStep::End(head));
             }
         }
     }

@@ -18,15 +18,15 @@ pub async fn delete(backend: &Backend, id: &str, actor: &Actor) -> Result<(), Pr
 }
 
 async fn delete_once(backend: &Backend, run: &RunId, audit: &NewAudit) -> Result<(), ChangeError> {
-    let (key, pulse) = backend.find(run.as_str()).await?;
-    if pulse.status.is_active() {
-        let detail = format!("The run is {}. Wait until it finishes, or cancel it first.", pulse.status);
+    let (key, head) = backend.find(run.as_str()).await?;
+    if head.status.is_active() {
+        let detail = format!("The run is {}. Wait until it finishes, or cancel it first.", head.status);
         return Err(Problem::new(ProblemCode::RunActive, detail).into());
     }
     if backend.store.pin(key).await?.is_some_and(|pin| pin.pinned) {
         return Err(Problem::new(ProblemCode::RunPinned, "This run is pinned. Unpin it to delete it.").into());
     }
-    let delete = DeleteRun { run: key, id: run.clone(), status: pulse.status, attempt: pulse.attempt };
+    let delete = DeleteRun { run: key, id: run.clone(), status: head.status, attempt: head.attempt };
     let write = RunWrite { audit: Some(Box::new(audit.clone())), ..RunWrite::new(delete) };
     backend.journal.write(write).await?;
     Ok(())

@@ -47,9 +47,9 @@ async fn cancel_once(
     mode: CancelMode,
 ) -> Result<Run, ChangeError> {
     let audit = Some(Box::new(audit.clone()));
-    let (key, pulse) = backend.find(id).await?;
+    let (key, head) = backend.find(id).await?;
     let mut force = false;
-    let committed = match pulse.status {
+    let committed = match head.status {
         Status::Pending => {
             let run = backend.store.run(key).await?.ok_or_else(|| run_not_found(id))?;
             let Some(cancel) = CancelPending::write(key, &run, by) else { return Err(ChangeError::Conflict) };
@@ -71,7 +71,7 @@ async fn cancel_once(
             backend.journal.write(RunWrite { audit, ..ask }).await?
         }
         Status::Completed | Status::Failed | Status::Cancelled | Status::Interrupted => {
-            let detail = format!("The run is already {}.", pulse.status);
+            let detail = format!("The run is already {}.", head.status);
             return Err(Problem::new(ProblemCode::RunFinished, detail).into());
         }
     };

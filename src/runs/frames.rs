@@ -15,14 +15,14 @@ pub struct RawFramePage {
     pub frames: Vec<FrameRecord>,
     /// The last redraws of rows among `frames`, where they come after this page.
     pub redraws: Vec<FrameRecord>,
-    pub pulse: JournalHead,
+    pub head: JournalHead,
     pub pin: Pin,
 }
 
 impl RawFramePage {
     /// The page as JSON, put together from stored text: nothing is parsed.
     pub fn to_json(&self) -> String {
-        let Self { frames, redraws, pulse: JournalHead { head, status, .. }, pin: Pin { pinned, pins } } = self;
+        let Self { frames, redraws, head: JournalHead { head, status, .. }, pin: Pin { pinned, pins } } = self;
         let size = frames.iter().chain(redraws).map(|frame| frame.data.len() + 128).sum::<usize>();
         let mut out = String::with_capacity(128 + size);
         out.push_str("{\"frames\":");
@@ -66,10 +66,10 @@ pub async fn frames(
     after: Option<&str>,
     limit: Option<u32>,
 ) -> Result<RawFramePage, Problem> {
-    let (key, frames, pulse) = read_after(backend, id, after, limit).await?;
+    let (key, frames, head) = read_after(backend, id, after, limit).await?;
     let pin = backend.store.pin(key).await?.ok_or_else(|| run_not_found(id))?;
     let (frames, redraws) = load_redraws(&backend.store, key, frames).await?;
-    Ok(RawFramePage { frames, redraws, pulse, pin })
+    Ok(RawFramePage { frames, redraws, head, pin })
 }
 
 /// A reader of a run's journal that encodes frames in this form, and the head of the journal. Starts no run.
@@ -85,11 +85,11 @@ pub async fn open_reader(
     cursor: Cursor,
     form: FrameEncoding,
 ) -> Result<(Reader, JournalHead), Problem> {
-    let (key, pulse) = backend.store.find(run).await?.ok_or_else(|| run_not_found(run.as_str()))?;
-    let reader = backend.journal.read(key, cursor.0, pulse, form).await?;
-    let pulse = reader.pulse();
-    cursor.check_not_ahead(pulse.head)?;
-    Ok((reader, pulse))
+    let (key, head) = backend.store.find(run).await?.ok_or_else(|| run_not_found(run.as_str()))?;
+    let reader = backend.journal.read(key, cursor.0, head, form).await?;
+    let head = reader.head();
+    cursor.check_not_ahead(head.head)?;
+    Ok((reader, head))
 }
 
 /// The run's key, frames after a cursor, and the head of the journal.
@@ -102,9 +102,9 @@ pub(super) async fn read_after(
     let cursor = Cursor::from_request(None, after)?;
     let limit = page_limit(limit, PAGE_FRAMES)?;
     let (key, _) = backend.find(id).await?;
-    let (frames, pulse) = backend.store.frames(key, cursor.0, limit).await?;
-    cursor.check_not_ahead(pulse.head)?;
-    Ok((key, frames, pulse))
+    let (frames, head) = backend.store.frames(key, cursor.0, limit).await?;
+    cursor.check_not_ahead(head.head)?;
+    Ok((key, frames, head))
 }
 
 /// Splits consecutive frames into those to show and the later redraws of their rows. Frames at the end are dropped if
@@ -139,12 +139,12 @@ mod tests {
             kind: "token".into(),
             data: r#"{"text":"a\"\n"}"#.into(),
         };
-        let pulse = JournalHead { head: 9, status: Status::Running, attempt: 1 };
+        let head = JournalHead { head: 9, status: Status::Running, attempt: 1 };
         for count in 0..3 {
             let (frames, redraws): (Vec<FrameRecord>, Vec<FrameRecord>) =
                 ((1..=count).map(frame).collect(), (7..7 + count).map(frame).collect());
             let pin = Pin { pinned: true, pins: 3 };
-            let written = RawFramePage { frames: frames.clone(), redraws: redraws.clone(), pulse, pin }.to_json();
+            let written = RawFramePage { frames: frames.clone(), redraws: redraws.clone(), head, pin }.to_json();
             assert_eq!(written.contains("redraws"), count > 0, "{written}");
             let page: FramePage = serde_json::from_str(&written).unwrap();
             assert_eq!(page.frames, frames.iter().map(FrameRecord::to_frame).collect::<Vec<_>>());

@@ -98,17 +98,17 @@ async fn finished_run(
     id: &str,
     expected_attempt: Option<u32>,
 ) -> Result<(RunKey, Run), ChangeError> {
-    let (key, pulse) = backend.find(id).await?;
-    if pulse.status.is_active() {
-        let detail = format!("The run is {}. Wait until it finishes, or cancel it first.", pulse.status);
+    let (key, head) = backend.find(id).await?;
+    if head.status.is_active() {
+        let detail = format!("The run is {}. Wait until it finishes, or cancel it first.", head.status);
         return Err(Problem::new(ProblemCode::RunActive, detail).into());
     }
-    if expected_attempt.is_some_and(|expected| expected != pulse.attempt) {
-        let detail = format!("The run was already re-run; it is at attempt {}.", pulse.attempt);
+    if expected_attempt.is_some_and(|expected| expected != head.attempt) {
+        let detail = format!("The run was already re-run; it is at attempt {}.", head.attempt);
         return Err(Problem::new(ProblemCode::RunActive, detail).into());
     }
     let run = backend.store.run(key).await?.ok_or_else(|| run_not_found(id))?;
-    if run.attempt == pulse.attempt { Ok((key, run)) } else { Err(ChangeError::Conflict) }
+    if run.attempt == head.attempt { Ok((key, run)) } else { Err(ChangeError::Conflict) }
 }
 
 /// The index of the phase that a re-run begins with.

@@ -197,7 +197,7 @@ async fn journal_frame_committed_while_subscribing_is_read_once() {
     }
 }
 
-/// The last commit of a run falls between the look-up of its pulse and the attach, when no reader is there to be told.
+/// The last commit of a run falls between the look-up of its head and the attach, when no reader is there to be told.
 #[tokio::test]
 async fn journal_end_while_subscribing_is_not_missed() {
     let (_folder, store) = sqlite().await;
@@ -210,7 +210,7 @@ async fn journal_end_while_subscribing_is_not_missed() {
     let mut reader = journal.read(run, 1, looked_up, FrameEncoding::Single).await.unwrap();
     let step = tokio::time::timeout(LIMIT, reader.next()).await.expect("not to wait for ever");
     assert_eq!(seqs(step.unwrap()), [2]);
-    assert!(matches!(reader.next().await.unwrap(), ReadStep::End(pulse) if pulse.status == Status::Completed));
+    assert!(matches!(reader.next().await.unwrap(), ReadStep::End(head) if head.status == Status::Completed));
 }
 
 #[tokio::test]
@@ -489,8 +489,8 @@ async fn journal_refused_write_leaves_its_group_intact() {
     let (bad, good) = tokio::join!(journal.create(first), journal.write(claim(run, 1)));
     assert!(matches!(bad, Err(WriteError::Store(_))), "{bad:?}");
     assert!(good.is_ok());
-    let pulse = store.head(run).await.unwrap();
-    assert_eq!((pulse.status, pulse.head), (Status::Running, 1));
+    let head = store.head(run).await.unwrap();
+    assert_eq!((head.status, head.head), (Status::Running, 1));
 }
 
 /// Many writers, many readers that come at any time, slow ones among them; groups and pages of all sizes.
@@ -515,9 +515,9 @@ async fn journal_readers_agree() {
                 let mut read = Vec::new();
                 loop {
                     match reader.next().await.unwrap() {
-                        ReadStep::End(pulse) => {
-                            assert_eq!(read, (cursor + 1..=pulse.head).collect::<Vec<_>>());
-                            return pulse.head;
+                        ReadStep::End(head) => {
+                            assert_eq!(read, (cursor + 1..=head.head).collect::<Vec<_>>());
+                            return head.head;
                         }
                         step => read.extend(seqs(step)),
                     }

@@ -63,7 +63,7 @@ pub struct GroupReader {
 impl GroupReader {
     /// A reader for the stream on this socket. The reader of a finished run joins no group.
     pub fn new(registry: &BroadcastRegistry, run: &RunId, reader: Reader, socket: &Arc<SharedSocket>) -> Self {
-        let is_live = !reader.pulse().status.is_finished();
+        let is_live = !reader.head().status.is_finished();
         let membership =
             is_live.then(|| (registry.group(run, &reader), Member::new(Arc::clone(socket), reader.cursor())));
         Self { reader, membership }
@@ -81,7 +81,7 @@ impl GroupReader {
 
     /// The seq of the journal's head.
     pub fn head(&self) -> u64 {
-        self.reader.pulse().head
+        self.reader.head().head
     }
 
     /// As [`Reader::next`], without the frames that were broadcast.

@@ -161,7 +161,7 @@ impl MultiplexedSource {
         *sent = cursor;
         let last_event = match step {
             Ok(ReadStep::Frames(frames)) => return Ok(EventBatch::Events(frames)),
-            Ok(ReadStep::End(pulse)) => sse::multiplexed_end_event(run, pulse.status, pulse.head),
+            Ok(ReadStep::End(head)) => sse::multiplexed_end_event(run, head.status, head.head),
             // A deleted run does not end the streams of the others.
             Err(StoreError::Gone) => sse::multiplexed_problem_event(run, &StoreError::Gone.into()),
             Err(error) => return Err(error),

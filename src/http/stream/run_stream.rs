@@ -33,12 +33,12 @@ pub async fn run_events(
     let last_event_id = headers.get("last-event-id").map(|id| id.to_str().unwrap_or("?"));
     let cursor = Cursor::from_request(last_event_id, query.get("after").map(String::as_str))?;
     let run = run_id(&id)?;
-    let (reader, pulse) = crate::runs::open_reader(&app.backend, &run, cursor, FrameEncoding::Single).await?;
-    if pulse.status.is_finished() && cursor.0 == pulse.head {
+    let (reader, head) = crate::runs::open_reader(&app.backend, &run, cursor, FrameEncoding::Single).await?;
+    if head.status.is_finished() && cursor.0 == head.head {
         // 204 tells EventSource not to reconnect.
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
-    let ready = sse::ready_event(cursor.0, pulse.head, pulse.status, pulse.attempt);
+    let ready = sse::ready_event(cursor.0, head.head, head.status, head.attempt);
     let reader = GroupReader::new(&app.broadcasts, &run, reader, &socket);
     Ok(respond(&app, principal, socket, ready, RunSource(reader)))
 }
@@ -49,7 +49,7 @@ impl EventSource for RunSource {
     async fn next(&mut self) -> Result<EventBatch, StoreError> {
         Ok(match self.0.next().await? {
             ReadStep::Frames(frames) => EventBatch::Events(frames),
-            ReadStep::End(pulse) => EventBatch::Last(sse::end_event(pulse.status, pulse.head)),
+            ReadStep::End(head) => EventBatch::Last(sse::end_event(head.status, head.head)),
         })
     }
 

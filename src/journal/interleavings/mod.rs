@@ -138,8 +138,8 @@ struct World {
 
 impl World {
     async fn subscribe(&self, cursor: u64, encoding: FrameEncoding) -> Reader {
-        let pulse = self.memory.head(self.run).await.unwrap();
-        self.journal.read(self.run, cursor, pulse, encoding).await.unwrap()
+        let head = self.memory.head(self.run).await.unwrap();
+        self.journal.read(self.run, cursor, head, encoding).await.unwrap()
     }
 }
 

@@ -52,8 +52,8 @@ async fn read_before_marking_seen(world: World) {
             received.record(Ok(ReadStep::Frames(pieces)));
             continue;
         }
-        let pulse = notifications.borrow_and_update().head;
-        if pulse.status.is_finished() && pulse.head == received.cursor {
+        let head = notifications.borrow_and_update().head;
+        if head.status.is_finished() && head.head == received.cursor {
             return;
         }
         notifications.changed().await.unwrap();
@@ -74,8 +74,8 @@ fn mutant_that_marks_the_head_seen_after_the_read_is_caught() {
 fn mutant_that_reads_the_head_before_subscribing_is_caught() {
     let scene = || {
         subscribe_while_run_ends(async |World { memory, journal, run }, _| {
-            let pulse = memory.head(*run).await.unwrap();
-            let live_run = journal.live_runs.subscribe(*run, pulse);
+            let head = memory.head(*run).await.unwrap();
+            let live_run = journal.live_runs.subscribe(*run, head);
             Reader::new(Arc::clone(memory) as _, live_run, *run, 1, FrameEncoding::Single)
         });
     };

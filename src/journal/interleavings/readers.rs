@@ -124,7 +124,7 @@ fn reader_of_a_deleted_run_ends() {
         block_on(async {
             let world = claimed_run().await;
             finish_run(&world).await;
-            let pulse = world.memory.head(world.run).await.unwrap();
+            let head = world.memory.head(world.run).await.unwrap();
             let mut late = world.subscribe(0, FrameEncoding::Single).await;
             let mut reader = world.subscribe(0, FrameEncoding::Single).await;
             let reading = spawn(async move {
@@ -139,7 +139,7 @@ fn reader_of_a_deleted_run_ends() {
             delete(&world).await;
             world.journal.live_runs.mark_deleted(world.run);
             assert!(matches!(late.next().await, Err(StoreError::Gone)), "a frame of a deleted run was returned");
-            let attached = world.journal.read(world.run, 0, pulse, FrameEncoding::Single).await;
+            let attached = world.journal.read(world.run, 0, head, FrameEncoding::Single).await;
             assert!(matches!(attached.err(), Some(StoreError::Gone)));
             reading.await.unwrap();
         });

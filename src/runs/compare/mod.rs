@@ -33,12 +33,12 @@ pub async fn compare(
     a: Option<u32>,
     b: Option<u32>,
 ) -> Result<AttemptComparison, Problem> {
-    let (run, pulse) = backend.find(id).await?;
-    let b = b.unwrap_or(pulse.attempt);
+    let (run, head) = backend.find(id).await?;
+    let b = b.unwrap_or(head.attempt);
     let a = match a {
         Some(a) => a,
         None if b > 1 => b - 1,
-        None if pulse.attempt > 1 => 2,
+        None if head.attempt > 1 => 2,
         None => {
             let detail = "The run has one attempt only: there is nothing to compare it with.";
             return Err(Problem::new(ProblemCode::NotFound, detail));

@@ -225,7 +225,7 @@ impl World {
                 assert!(viewer.reader.cursor() > cursor);
             } else if run.finished {
                 let step = server.block_on(viewer.reader.next()).unwrap();
-                assert!(matches!(step, ReadStep::End(pulse) if pulse.head == cursor), "{step:?}");
+                assert!(matches!(step, ReadStep::End(head) if head.head == cursor), "{step:?}");
                 return;
             } else {
                 let step = server.runtime.block_on(async { viewer.reader.next().now_or_never() });
