@@ -1,8 +1,8 @@
 //! The background task of schedules: creates a pending run for each due time, once.
 //!
 //! The database stores for each schedule the time up to which its due times are handled, its cursor. The write that
-//! creates a run for a due time also advances the cursor from where it was read (`store::AdvanceSchedule`). So of several
-//! servers, or after a crash, one creates the run.
+//! creates a run for a due time also advances the cursor from where it was read (`store::AdvanceSchedule`). So of
+//! several servers, or after a crash, one creates the run.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
