@@ -10,7 +10,7 @@ use crate::model::trigger::SkipKind;
 use crate::model::{Pipeline, RunOrigin, Timestamp};
 use crate::store::{Created, Mark, NewFrame, NewRun, Outcome, RunKey};
 
-/// How long an Idempotency-Key is kept, in milliseconds: a day (issue 4).
+/// How long an Idempotency-Key is kept, in milliseconds: a day.
 pub(super) const KEPT: i64 = 24 * 60 * 60 * 1000;
 
 /// A new pending run, unless its key, its schedule's mark, its group or the length of the queue refuses it.
