@@ -63,8 +63,6 @@ async fn cancel_lets_handlers_clean_up() {
         assert_eq!(server.lines(&id).await.last().map(String::as_str), Some("cleaned"));
     }
 }
-
-/// FIELD.md B7.
 #[tokio::test]
 async fn cancel_twice_kills_at_once() {
     let world = World::new();
@@ -223,8 +221,6 @@ async fn signal_to_a_supervisor_interrupts_its_run() {
     let run = server.until_status(&id, "completed").await;
     assert_eq!(run["attempt"], 2);
 }
-
-/// FIELD.md B13.
 #[tokio::test]
 async fn cancel_leaves_no_process_and_no_zombie() {
     let world = World::new();

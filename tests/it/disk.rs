@@ -122,7 +122,7 @@ async fn full_disk_delays_a_run() {
     let id = feed.id.clone();
     for path in ["/".to_owned(), format!("/runs/{id}")] {
         let page = page(&server, &path).await;
-        assert!(page.contains(r#"data-testid="outage""#) && page.contains("Disk full"), "{path}: {page}");
+        assert!(page.contains(r#"data-testid="outage""#) && page.contains("The disk is full"), "{path}: {page}");
     }
     let health = server.get_json("/api/v1/database/health").await;
     assert_eq!(health["outage"]["kind"], "disk_full");

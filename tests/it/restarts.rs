@@ -1,5 +1,5 @@
 //! Fifty times kill -9 and a new start, with runs in every phase and some that wait for a person: each run ends by its
-//! rule, no child survives, and the journals have no gap (issue 4).
+//! rule, no child survives, and the journals have no gap.
 
 use std::collections::{HashMap, VecDeque};
 use std::str::FromStr;

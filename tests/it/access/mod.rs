@@ -179,7 +179,7 @@ async fn token_has_its_role_until_revoked() {
         printed(&ask_program(&world, &server, &["token", "create", "ci", "--role", "operator", "--expires", "1d"]));
     assert!(viewer.starts_with("rt_") && viewer != operator);
     let taken = ask_program(&world, &server, &["token", "create", "ci", "--role", "admin"]);
-    assert!(!taken.status.success() && String::from_utf8_lossy(&taken.stderr).contains("The name is already in use"));
+    assert!(!taken.status.success() && String::from_utf8_lossy(&taken.stderr).contains("Name already taken"));
 
     let body = json!({ "pipeline": "p", "params": { "project": world.project() } });
     assert_eq!(get(&server, &viewer, "/api/v1/runs").await.status(), 200);

@@ -17,8 +17,6 @@ async fn log(server: &Server, id: &str) -> Vec<(String, String)> {
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     logs.map(|frame| (text(&frame["data"]["stream"]), text(&frame["data"]["line"]))).collect()
 }
-
-/// FIELD.md A7.
 #[tokio::test]
 async fn output_merged_keeps_the_order() {
     let world = World::new();
@@ -117,8 +115,6 @@ fn named(notice: &Value) -> Vec<i32> {
     let processes = notice["processes"].as_array().unwrap().iter();
     processes.map(|process| i32::try_from(process["pid"].as_i64().unwrap()).unwrap()).collect()
 }
-
-/// FIELD.md B4.
 #[tokio::test]
 async fn processes_left_behind_are_ended_and_named() {
     let world = World::new();
@@ -182,8 +178,6 @@ async fn phase_frame_distinguishes_signal_and_exit_code() {
         assert!(page.contains(says), "the page says so");
     }
 }
-
-/// FIELD.md C6.
 #[tokio::test]
 async fn output_before_a_kill_is_complete() {
     let world = World::new();
@@ -199,8 +193,6 @@ async fn output_before_a_kill_is_complete() {
         assert!(log.ends_with("\n20000\nthe reason stands here\n"), "{name}: {:?}", &log[log.len() - 100..]);
     }
 }
-
-/// FIELD.md C3.
 #[tokio::test]
 async fn phase_without_its_folder_names_it() {
     let world = World::new();
@@ -231,8 +223,6 @@ async fn phase_without_its_folder_names_it() {
     let error = run["error"].as_str().unwrap();
     assert!(error.contains(project.join("web/app").to_str().unwrap()) && error.contains("`dir`"), "{error}");
 }
-
-/// FIELD.md B11.
 #[tokio::test]
 async fn command_has_default_signals_and_limits() {
     let world = World::new();
@@ -249,8 +239,6 @@ async fn command_has_default_signals_and_limits() {
     assert_eq!(mask("SigBlk:"), 0, "the supervisor blocks signals, the command does not");
     assert_eq!(mask("SigIgn:") & (1 << 12), 0, "SIGPIPE is not ignored");
 }
-
-/// FIELD.md B10.
 #[tokio::test]
 async fn phase_starts_after_large_output_values() {
     let world = World::new();

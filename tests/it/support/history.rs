@@ -66,7 +66,7 @@ impl History {
     }
 
     /// # Panics
-
+    ///
     /// A frame that was shown is missing or differs.
     pub fn must_begin_with(&self, shown: &[String]) {
         let id = &self.run["id"];
