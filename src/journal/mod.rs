@@ -234,9 +234,10 @@ impl Journal {
     }
 
     /// What is in memory for readers, and how many of it.
+    // The label `tails` is that of earlier versions.
     pub fn memory_entries(&self) -> [(&'static str, usize); 3] {
         let (runs, reads) = self.list_feed.count();
-        [("live_runs", self.live_runs.count()), ("changes", runs), ("reads", reads)]
+        [("tails", self.live_runs.count()), ("changes", runs), ("reads", reads)]
     }
 
     /// A reader of the changes of the list of runs, from now on.
