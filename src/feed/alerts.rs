@@ -45,7 +45,7 @@ impl RunAlert {
     /// The notification's title.
     pub fn headline(&self) -> String {
         let words = match self.kind {
-            AlertKind::ApprovalRequested(_) => "waits for you",
+            AlertKind::ApprovalRequested(_) => "needs approval",
             AlertKind::Finished(Status::Completed) => "completed",
             AlertKind::Finished(Status::Failed) => "failed",
             AlertKind::Finished(Status::Cancelled) => "was cancelled",
@@ -303,7 +303,7 @@ mod tests {
         assert_eq!((failed.headline().as_str(), failed.detail().as_str()), ("nightly failed", "phase test failed"));
         assert_eq!(failed.tag(), format!("{}:2", id(1)));
         let asked = alert(&awaiting_approval(1, 4, 4));
-        assert_eq!((asked.headline().as_str(), asked.detail().as_str()), ("nightly waits for you", "Deploy?"));
+        assert_eq!((asked.headline().as_str(), asked.detail().as_str()), ("nightly needs approval", "Deploy?"));
         let well = alert(&run(1, 9, 1, Completed));
         assert_eq!((well.headline().as_str(), well.detail().as_str()), ("nightly completed", "Run 00000001"));
         let long = alert(&Run { error: Some("é".repeat(900)), ..run(1, 9, 1, Failed) });
