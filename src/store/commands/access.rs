@@ -1,4 +1,4 @@
-//! What tokens, sessions and login codes are stored as. Their secrets never are: only digests of them.
+//! The stored form of tokens, sessions and login codes. Only digests of their secrets are stored.
 
 use crate::model::{Role, Timestamp};
 

@@ -3,7 +3,7 @@ use crate::store::statement::{Statement, statement};
 
 /// A browser has logged in with a token. Sessions and login codes that have expired are removed.
 ///
-/// By the login page. Never refused.
+/// Called by the login page. Never refused.
 #[derive(Clone, Debug)]
 pub struct AddSession {
     pub session: StoredSession,

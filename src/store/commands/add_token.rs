@@ -3,7 +3,7 @@ use crate::store::statement::{Statement, statement};
 
 /// A new token.
 ///
-/// By an administrator. Refused if there is a token of this name.
+/// Called by an administrator. Refused if there is a token of this name.
 #[derive(Clone, Debug)]
 pub struct AddToken {
     pub token: StoredToken,

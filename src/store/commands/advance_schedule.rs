@@ -4,8 +4,8 @@ use crate::store::statement::{Statement, statement};
 
 /// A schedule's cursor moves: due times up to it are done.
 ///
-/// By the schedules' task; with a run in [`CreateRun`](super::CreateRun). Refused if the cursor is not where it was
-/// read: so a due time has one run, however many servers check.
+/// Called by the schedules' task; with a run in [`CreateRun`](super::CreateRun). Refused if the cursor is not where it
+/// was read: so a due time has one run, however many servers check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AdvanceSchedule {
     pub pipeline: String,

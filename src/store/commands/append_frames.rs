@@ -2,9 +2,9 @@ use super::{DiskPriority, Lease, ListEvent, RunChange, WriteStamp};
 use crate::store::statement::{Statement, statement};
 use crate::store::{JournalHead, RunKey};
 
-/// A worker journals what its attempt reports: lines, errors, and what becomes of phases. Changes nothing else.
+/// Appends frames of a worker's attempt: lines, errors, ends of phases. Changes nothing else.
 ///
-/// By the worker. Without frames it only asks whether the lease is still the worker's, and who has requested the run's
+/// Called by the worker. Without frames it only checks the lease, and returns who requested the run's
 /// cancellation. Refused if the lease expired and another server took the run: the worker stops.
 #[derive(Clone, Debug)]
 pub struct AppendFrames {
@@ -33,7 +33,7 @@ impl RunChange for AppendFrames {
         None
     }
 
-    /// Of lines. What becomes of phases is urgent: see [`RunWrite::disk_priority`](super::RunWrite::disk_priority).
+    /// For lines. Ends of phases are urgent: see [`RunWrite::disk_priority`](super::RunWrite::disk_priority).
     fn disk_priority(&self) -> DiskPriority {
         DiskPriority::Deferrable
     }

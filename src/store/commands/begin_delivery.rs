@@ -3,10 +3,10 @@ use crate::model::Timestamp;
 use crate::store::statement::{Statement, statement};
 use crate::store::{JournalHead, RunKey};
 
-/// A server begins to send a notification, and has it for itself until its lease expires.
+/// Leases a notification to the server that sends it.
 ///
-/// By the notification task, for each delivery that is due. Refused if another server has begun to send it, or the run
-/// was deleted.
+/// Called by the notification task, for each delivery that is due. Refused if another server has begun to send it, or
+/// the run was deleted.
 #[derive(Clone, Debug)]
 pub struct BeginDelivery {
     pub run: RunKey,
@@ -14,7 +14,7 @@ pub struct BeginDelivery {
     pub delivery: i64,
     /// How often sending it has begun before.
     pub token: i64,
-    /// When the server is taken for dead, and the delivery is due again.
+    /// When the lease expires and the delivery is due again.
     pub lease_until: Timestamp,
 }
 

@@ -7,8 +7,9 @@ use crate::store::{JournalHead, RunKey};
 
 /// A run that waits for a worker is cancelled: `pending` to `cancelled`.
 ///
-/// By a person, or by the dispatcher where a later run of its concurrency group takes its place. Refused if a worker
-/// has claimed the run meanwhile: then its cancellation is to be requested ([`RequestCancel`](super::RequestCancel)).
+/// Called by a person, or by the dispatcher where a later run of its concurrency group takes its place. Refused if a
+/// worker has claimed the run meanwhile: then its cancellation is to be requested
+/// ([`RequestCancel`](super::RequestCancel)).
 #[derive(Clone, Debug)]
 pub struct CancelPending {
     pub run: RunKey,

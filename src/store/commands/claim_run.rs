@@ -5,8 +5,8 @@ use crate::store::{JournalHead, RunKey};
 
 /// A worker claims a pending run: `pending` to `running`, with a new lease.
 ///
-/// By the dispatcher, for each run of the queue that it has a worker for. Refused if another worker was faster, the run
-/// was cancelled or deleted, or a run of its concurrency group is running.
+/// Called by the dispatcher, for each run of the queue that it has a worker for. Refused if another worker was faster,
+/// the run was cancelled or deleted, or a run of its concurrency group is running.
 #[derive(Clone, Debug)]
 pub struct ClaimRun {
     pub run: RunKey,

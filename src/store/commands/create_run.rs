@@ -32,21 +32,21 @@ pub struct CreateRun {
     pub at: Timestamp,
     /// The caller's key and a digest of the request: the same request again is the same run.
     pub idempotency: Option<(String, Vec<u8>)>,
-    /// The journal's first frame, if something else than a person or a program asks for the run.
+    /// The journal's first frame, if a schedule or a hook starts the run.
     pub origin: Option<NewFrame>,
     /// The schedule's cursor that moves with it. If it cannot move, there is no run.
     pub schedule: Option<AdvanceSchedule>,
-    /// The schedule or the hook that asks for it.
+    /// The schedule or the hook that starts the run.
     pub trigger: Option<RunTrigger>,
-    /// There is no run if so many wait for a worker already.
+    /// The run is refused if this many runs are pending.
     pub max_pending: Option<u32>,
-    /// Who or what asks for it.
+    /// Who or what starts the run.
     pub asked_by: Option<RunOrigin>,
     /// The line of the audit log, if the run is new.
     pub audit: Option<NewAudit>,
 }
 
-/// What asks for a run, if no person or program does.
+/// A trigger other than a person or a program.
 #[derive(Clone, Debug)]
 pub enum RunTrigger {
     Schedule(ScheduleSlot),
@@ -54,16 +54,16 @@ pub enum RunTrigger {
     Hook(RecordHookDelivery),
 }
 
-/// A schedule that asks for a run. Whether there is one is decided in the transaction that would create it.
+/// A schedule that starts a run. The transaction that would create the run decides whether there is one.
 #[derive(Clone, Debug)]
 pub struct ScheduleSlot {
     /// The schedule's identity within its pipeline: name, expression and time zone.
     pub schedule: String,
     /// The name by which it is paused.
     pub name: String,
-    /// What happens while another run of the schedule is active.
+    /// The policy while another run of the schedule is active.
     pub overlap: OverlapPolicy,
-    /// Whether a person asks. Then pauses do not matter, and a pending run of the schedule is the one that was asked
+    /// Whether a person requested it. Then pauses are ignored, and a pending run of the schedule is returned
     /// for.
     pub by_hand: bool,
 }
@@ -126,7 +126,7 @@ impl CreateRun {
         })
     }
 
-    /// What the schedule that asks for the run decides: it may be paused, or an earlier run of it active.
+    /// Applies the schedule's pause and overlap policy.
     async fn decide_schedule(&self, tx: &mut impl Transaction) -> Result<Option<WriteOutcome>, StoreError> {
         let Some(RunTrigger::Schedule(slot)) = &self.trigger else { return Ok(None) };
         let pipeline = &self.pipeline.name;
@@ -166,7 +166,7 @@ impl CreateRun {
         }
     }
 
-    /// What the concurrency group and the length of the queue decide.
+    /// Applies the limits of the concurrency group and of the queue.
     async fn decide_queue(&self, tx: &mut impl Transaction) -> Result<Option<WriteOutcome>, StoreError> {
         if let Some(ConcurrencyGroup { key, when_busy: BusyPolicy::Refuse }) = self.pipeline.group(&self.params) {
             let busy = statement!(
@@ -223,7 +223,7 @@ impl CreateRun {
         )
     }
 
-    /// What is written beside the run's own row.
+    /// Statements besides the run's own row.
     fn rows(&self, run: RunKey) -> Vec<Statement<'_>> {
         let new = NewAttempt {
             run,
@@ -291,7 +291,7 @@ impl CreateRun {
     }
 }
 
-/// The run with this key as the transaction has it.
+/// The run with this key, read in the transaction.
 async fn created(key: RunKey, is_new: bool, tx: &mut impl Transaction) -> Result<WriteOutcome, StoreError> {
     match tx.fetch_optional(runs::by_key(key)).await? {
         Some(run) => Ok(WriteOutcome::Created(Created { key, is_new, run: Box::new(run) })),

@@ -3,10 +3,10 @@ use crate::model::ApprovalDecision;
 use crate::store::statement::{Statement, statement};
 use crate::store::{JournalHead, RunKey};
 
-/// A person approves or rejects what a run asks.
+/// Records the decision of an approval.
 ///
-/// By a person, from the page or the API. Refused if the question was answered, the run's cancellation was requested,
-/// or the run asks something else by now.
+/// Called by a person, from the page or the API. Refused if the question was answered, the run's cancellation was
+/// requested, or the run has another question.
 #[derive(Clone, Debug)]
 pub struct DecideApproval {
     pub run: RunKey,

@@ -3,10 +3,10 @@ use crate::model::{RunId, Status};
 use crate::store::statement::{Statement, statement};
 use crate::store::{JournalHead, RunKey};
 
-/// A finished run is deleted: no read finds it any more. Its row stays as a tombstone until
-/// [`PurgeStep`](super::PurgeStep) has removed what it has left.
+/// Deletes a finished run: reads no longer find it. Its row stays as a tombstone until
+/// [`PurgeStep`](super::PurgeStep) has removed its data.
 ///
-/// By a person, or by retention. Refused if the run was pinned, run again or deleted since it was read.
+/// Called by a person, or by retention. Refused if the run was pinned, run again or deleted since it was read.
 #[derive(Clone, Debug)]
 pub struct DeleteRun {
     pub run: RunKey,
@@ -37,7 +37,7 @@ impl RunChange for DeleteRun {
     }
 
     fn follow_ups(&self, _updated: &Updated) -> Vec<Statement<'_>> {
-        // Nobody is notified of a run that is not there any more.
+        // Pending notifications of a deleted run are dropped.
         vec![statement!("DELETE FROM deliveries WHERE run = $run"; run: self.run)]
     }
 

@@ -11,7 +11,7 @@ use crate::store::statement::{Query, statement};
 use crate::store::transaction::Transaction;
 use crate::store::{JournalHead, RunKey, StoreError};
 
-/// What of a pipeline notifications are made from.
+/// The parts of a pipeline that notifications need.
 #[derive(Deserialize)]
 struct Notified {
     #[serde(default)]
@@ -31,7 +31,7 @@ fn pipeline_of(run: RunKey, attempt: u32) -> Query<'static, Notified> {
     .read(|row| row.json("pipeline"))
 }
 
-/// Adds what the pipeline's receivers are notified of, with the run as it is now. Returns how many notifications there
+/// Adds notifications for the pipeline's receivers, with the run's current state. Returns how many notifications there
 /// are.
 ///
 /// # Errors

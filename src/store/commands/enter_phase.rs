@@ -6,8 +6,8 @@ use crate::store::{JournalHead, RunKey};
 
 /// A phase begins.
 ///
-/// By the worker, before it starts the phase's command. Refused if the lease expired and another server took the run:
-/// the command is not started.
+/// Called by the worker, before it starts the phase's command. Refused if the lease expired and another server took the
+/// run: the command is not started.
 #[derive(Clone, Debug)]
 pub struct EnterPhase {
     pub lease: Lease,

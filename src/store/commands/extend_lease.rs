@@ -5,7 +5,7 @@ use crate::store::{JournalHead, RunKey};
 
 /// A worker renews its lease.
 ///
-/// By the worker, every third of the lease. What it returns also says whether somebody requested the run's cancellation
+/// Called by the worker, every third of the lease. The result also includes a cancellation requested
 /// through another server. Refused if the lease expired and another server took the run: the worker stops.
 #[derive(Clone, Debug)]
 pub struct ExtendLease {

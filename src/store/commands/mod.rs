@@ -1,5 +1,5 @@
-//! What is written, one verb a file: its precondition, its SQL, what else it writes, the event in the list of runs, and
-//! what a refusal means. To add a command, write its file and name it in [`run_commands!`] or [`guarded_commands!`].
+//! Writes, one verb a file: precondition, SQL, further statements, the event in the run list, and the meaning of a
+//! refusal. To add a command, write its file and name it in [`run_commands!`] or [`guarded_commands!`].
 //!
 //! Commands know no driver and do no I/O of their own. There are three kinds:
 //!
@@ -7,10 +7,10 @@
 //!   reserves the seqs of the frames and is refused if it changes no row.
 //! - A [`GuardedCommand`] concerns no single run: schedules, tokens, sessions. It is refused if its first statement
 //!   changes no row.
-//! - [`CreateRun`], [`PurgeStep`] and [`RecordHookDelivery`] decide by what they read first.
+//! - [`CreateRun`], [`PurgeStep`] and [`RecordHookDelivery`] read before they write.
 //!
-//! [`apply_all`] carries out what the journal's writer has collected for one transaction. A command that is refused
-//! takes no other one with it.
+//! [`apply_all`] executes the commands that the journal's writer has collected for one transaction. A command that is
+//! refused takes no other one with it.
 
 mod access;
 mod add_login_code;
@@ -97,7 +97,7 @@ use super::{RunKey, StoreError};
 use crate::model::trigger::SkipKind;
 use crate::model::{ApprovalDecision, RunId};
 
-/// What the journal's writer is asked to write.
+/// A command for the journal's writer.
 #[derive(Clone, Debug)]
 #[allow(clippy::large_enum_variant, reason = "few of them are alive at a time, and most are the large ones")]
 pub enum StoreCommand {
@@ -111,7 +111,7 @@ pub enum StoreCommand {
     Probe,
 }
 
-/// What became of a [`StoreCommand`].
+/// The result of a [`StoreCommand`].
 #[derive(Clone, Debug)]
 pub enum WriteOutcome {
     /// The run was created, or an idempotency key or a schedule named one that is there.
@@ -137,7 +137,7 @@ pub enum WriteOutcome {
     Refused,
 }
 
-/// What the list of runs shows of a write.
+/// The event of a write in the run list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ListEvent {
     /// The run was created, or something changed that the list shows.
@@ -148,10 +148,10 @@ pub enum ListEvent {
     Deleted(RunId),
 }
 
-/// What becomes of a command while the disk is full (`journal/disk_shares.rs`).
+/// The handling of a command while the disk is full (`journal/disk_shares.rs`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DiskPriority {
-    /// It is small and somebody waits for it, or it frees space: written from the reserve.
+    /// Small and awaited, or frees space: written from the reserve.
     Urgent,
     /// It begins something new: refused.
     New,
@@ -169,7 +169,7 @@ macro_rules! run_commands {
         }
 
         impl RunCommand {
-            /// What it changes.
+            /// The change.
             pub fn change(&self) -> &dyn RunChange {
                 match self {
                     $(Self::$verb(command) => command),*
@@ -195,7 +195,7 @@ macro_rules! run_commands {
 /// The verbs that concern no single run and need no decision.
 macro_rules! guarded_commands {
     ($($verb:ident),* $(,)?) => {
-        /// A command that concerns no single run.
+        /// A command that does not belong to one run.
         #[derive(Clone, Debug)]
         pub enum GuardedCommand {
             $($verb($verb)),*
@@ -275,7 +275,7 @@ impl StoreCommand {
         }
     }
 
-    /// What becomes of it while the disk is full.
+    /// Its handling while the disk is full.
     pub fn disk_priority(&self) -> DiskPriority {
         match self {
             Self::CreateRun(_) | Self::RecordHookDelivery(_) => DiskPriority::New,
@@ -285,7 +285,7 @@ impl StoreCommand {
         }
     }
 
-    /// The run that the list of runs shows a change of, and what it shows.
+    /// The run that changes in the run list, and the event.
     pub fn list_event(&self, outcome: &WriteOutcome) -> Option<(RunKey, ListEvent)> {
         match (self, outcome) {
             (_, WriteOutcome::Created(created)) => created.is_new.then_some((created.key, ListEvent::Changed)),
@@ -298,8 +298,8 @@ impl StoreCommand {
         }
     }
 
-    /// About how many bytes of a transaction it takes. `None` for a step that takes a whole one, so that what comes
-    /// after it waits for one step and not for a full transaction besides.
+    /// Its approximate size in a transaction, in bytes. `None` for a step that fills a transaction, so that later
+    /// commands wait for one step and not for a full transaction as well.
     pub fn size(&self) -> Option<usize> {
         match self {
             Self::CreateRun(_) | Self::RecordHookDelivery(_) | Self::Guarded(..) => Some(1024),
@@ -310,7 +310,7 @@ impl StoreCommand {
     }
 }
 
-/// Carries out commands in order, in one transaction, and adds the frames of all of them at its end.
+/// Executes commands in order, in one transaction, and adds the frames of all of them at its end.
 ///
 /// # Errors
 /// The database failed; the transaction is to be dropped. A refusal is no error.

@@ -2,7 +2,7 @@ use super::Guarded;
 use crate::model::trigger::SchedulePause;
 use crate::store::statement::{Statement, statement};
 
-/// Stands for the pipeline and the name of a pause of all schedules. No pipeline has such a name.
+/// The pipeline and the name in the row of a pause of all schedules. No pipeline has this name.
 pub(in crate::store) const ALL_SCHEDULES: &str = "*";
 
 /// Which schedules are paused or resumed.
@@ -26,7 +26,7 @@ impl ScheduleScope {
 
 /// A schedule, or all of them, are paused.
 ///
-/// By a person. Never refused: a pause that is there already stays as it is.
+/// Called by a person. Never refused: a pause that is there already stays as it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PauseSchedules {
     pub scope: ScheduleScope,

@@ -1,4 +1,4 @@
-//! What becomes of a phase, written with the change of its run.
+//! The state of a phase, written with the change of its run.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,14 +8,14 @@ use crate::model::kinds::PhaseState;
 use crate::store::RunKey;
 use crate::store::statement::{Statement, statement};
 
-/// What became of a phase of the run's current attempt.
+/// The new state of a phase of the run's current attempt.
 #[derive(Clone, Debug)]
 pub struct PhaseUpdate {
     pub name: Arc<str>,
     pub state: PhaseState,
     /// The exit code of its command.
     pub exit_code: Option<i32>,
-    /// What it outputs for later phases, by name.
+    /// Its outputs for later phases, by name.
     pub outputs: BTreeMap<String, String>,
 }
 

@@ -4,7 +4,7 @@ use crate::store::{JournalHead, RunKey};
 
 /// A run is pinned, so that retention keeps it, or unpinned. Repeating it changes nothing.
 ///
-/// By a person. Refused if the run was deleted.
+/// Called by a person. Refused if the run was deleted.
 #[derive(Clone, Debug)]
 pub struct PinRun {
     pub run: RunKey,

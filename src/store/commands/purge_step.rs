@@ -12,17 +12,17 @@ pub(in crate::store) const MAX_BYTES: u64 = 1 << 20;
 /// The most attempts that one step deletes, each with its phases.
 pub(in crate::store) const MAX_ATTEMPTS: i64 = 32;
 
-/// A little of what deleted runs have left is removed: so little that it takes some milliseconds, since all other
+/// Removes a small part of the data of deleted runs. A step takes a few milliseconds, since all other
 /// writes wait meanwhile.
 ///
-/// By the retention task, until nothing is left. Refused if the run is not deleted, or is gone altogether.
+/// Called by the retention task, until nothing is left. Refused if the run is not deleted, or is gone altogether.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PurgeStep {
     /// The next of a deleted run's frames and attempts.
     Frames(RunKey),
-    /// The row of a deleted run that has neither any more: its tombstone.
+    /// The tombstone of a deleted run that has neither frames nor folders left.
     Row(RunKey),
-    /// Empty pages are given back to the file system, but for some that are kept for what is written next.
+    /// Returns empty pages to the file system, except some for the next writes.
     VacuumPages,
 }
 

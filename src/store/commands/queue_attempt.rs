@@ -11,9 +11,9 @@ use crate::store::{JournalHead, RunKey};
 
 /// A finished run gets another attempt: the end of the one before to `pending`.
 ///
-/// By a person's re-run, or by the engine in the transaction that interrupts a run which resumes automatically. Refused
-/// if the run has changed since it was read, was deleted, or, of a re-run, if its concurrency group is busy and refuses
-/// runs meanwhile.
+/// Called by a person's re-run, or by the engine in the transaction that interrupts a run which resumes automatically.
+/// Refused if the run has changed since it was read, was deleted, or, of a re-run, if its concurrency group is busy and
+/// refuses runs meanwhile.
 #[derive(Clone, Debug)]
 pub struct QueueAttempt {
     pub run: RunKey,
@@ -24,7 +24,7 @@ pub struct QueueAttempt {
     pub pipeline: Arc<Pipeline>,
     /// Values that fit it.
     pub params: Params,
-    /// The phase that it begins with, from 0. What became of those before it is carried over.
+    /// The index of the first phase, from 0. Results of earlier phases are carried over.
     pub from_phase: usize,
     /// `None` if a person asked for it. Else how many attempts in a row, with this one, were resumed automatically.
     pub resumes: Option<u32>,
@@ -90,7 +90,7 @@ impl RunChange for QueueAttempt {
             params: json(&self.params),
             group: group,
             supersedes: supersedes,
-            // An automatic resume keeps its place in the queue, before what was queued since.
+            // An automatic resume keeps its place in the queue, ahead of runs queued later.
             queued_at: self.resumes.is_none().then_some(stamp.at),
             resumes: self.resumes.unwrap_or(0),
             run: self.run,

@@ -40,7 +40,7 @@ impl NewAudit {
 
 /// Nothing but its line is added to the audit log.
 ///
-/// By what refuses people something. Never refused.
+/// Called when a request is refused. Never refused.
 #[derive(Clone, Debug)]
 pub struct RecordAudit(pub NewAudit);
 

@@ -5,9 +5,9 @@ use crate::store::{JournalHead, RunKey};
 
 /// A notification was sent, or could not be: it is due again, or leaves the outbox.
 ///
-/// By the notification task that has begun to send it ([`BeginDelivery`](super::BeginDelivery)). Its frame belongs to
-/// the attempt that the notification is about, whatever the run does by now. Refused if the lease expired and another
-/// server has begun to send it, or the run was deleted.
+/// Called by the notification task that has begun to send it ([`BeginDelivery`](super::BeginDelivery)). Its frame
+/// belongs to the attempt that the notification is about, even if the run has another attempt by now. Refused if the
+/// lease expired and another server has begun to send it, or the run was deleted.
 #[derive(Clone, Debug)]
 pub struct RecordDelivery {
     pub run: RunKey,

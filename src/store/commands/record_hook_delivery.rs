@@ -49,12 +49,12 @@ impl SenderTrust {
 
 /// A call of a hook is recorded, and the list of calls is cut to its quotas.
 ///
-/// By the hooks' endpoint; with a run in [`CreateRun`](super::CreateRun). Never refused. Similar calls of senders that
-/// have not proved the secret become one row, with their number.
+/// Called by the hooks' endpoint; with a run in [`CreateRun`](super::CreateRun). Never refused. Similar calls of
+/// senders that have not proved the secret become one row, with their number.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecordHookDelivery {
     pub at: Timestamp,
-    /// How many similar calls this stands for.
+    /// The number of similar calls in this row.
     pub calls: u64,
     pub trust: SenderTrust,
     /// The pipeline that was named.

@@ -4,7 +4,7 @@ use crate::store::statement::{Statement, statement};
 
 /// A browser logs in with a code, which works once.
 ///
-/// By the login page. Refused if the code has expired or another browser has used it.
+/// Called by the login page. Refused if the code has expired or another browser has used it.
 #[derive(Clone, Debug)]
 pub struct RedeemLoginCode {
     /// Of the code.

@@ -8,10 +8,10 @@ use crate::store::{JournalHead, RunKey};
 /// The lease of a run that waits for a person does not expire.
 const NEVER: i64 = i64::MAX;
 
-/// A run asks a person before a phase, and gives its worker up until it is answered.
+/// Requests approval before a phase, and releases the worker until the decision.
 ///
-/// By the worker, whose further writes are refused from then on. The last frame of the write is the question; its seq
-/// names it. Refused if the lease expired and another server took the run.
+/// Called by the worker, whose further writes are refused from then on. The last frame of the write is the question;
+/// its seq names it. Refused if the lease expired and another server took the run.
 #[derive(Clone, Debug)]
 pub struct RequestApproval {
     pub lease: Lease,

@@ -9,8 +9,8 @@ use crate::store::{JournalHead, RunKey};
 
 /// The cancellation of a running run is requested. Its worker ends it; whoever requested it first is named then.
 ///
-/// By a person, or by the dispatcher where a later run of its concurrency group takes its place. Refused if the run has
-/// finished or another attempt has begun.
+/// Called by a person, or by the dispatcher where a later run of its concurrency group takes its place. Refused if the
+/// run has finished or another attempt has begun.
 #[derive(Clone, Debug)]
 pub struct RequestCancel {
     pub run: RunKey,
@@ -19,8 +19,8 @@ pub struct RequestCancel {
 }
 
 impl RequestCancel {
-    /// The write that requests this run's cancellation: what runs is killed after `grace`, or, with `force`, without
-    /// SIGTERM.
+    /// The write that requests this run's cancellation: its processes are killed after `grace`, or, with `force`,
+    /// without SIGTERM.
     pub fn write(key: RunKey, run: &Run, by: String, grace: Duration, force: bool) -> RunWrite {
         let at = Timestamp::now();
         let kill_at = Timestamp(at.0.saturating_add(i64::try_from(grace.as_millis()).unwrap_or(i64::MAX)));

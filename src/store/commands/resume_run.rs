@@ -5,8 +5,8 @@ use crate::store::{JournalHead, RunKey};
 
 /// A worker takes a run up again that a person was asked about, with a new lease: to go on, or to end it.
 ///
-/// By the dispatcher, for runs that were answered or whose cancellation was requested. Refused if another worker was
-/// faster.
+/// Called by the dispatcher, for runs that were answered or whose cancellation was requested. Refused if another worker
+/// was faster.
 #[derive(Clone, Debug)]
 pub struct ResumeRun {
     pub run: RunKey,

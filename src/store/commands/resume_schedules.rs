@@ -4,7 +4,7 @@ use crate::store::statement::{Statement, statement};
 
 /// A schedule, or all of them, are resumed.
 ///
-/// By a person. Never refused: what is not paused is resumed already.
+/// Called by a person. Never refused: resuming an active schedule changes nothing.
 #[derive(Clone, Debug)]
 pub struct ResumeSchedules {
     pub scope: ScheduleScope,

@@ -3,7 +3,7 @@ use crate::store::statement::{Statement, statement};
 
 /// A token stops working, and so do the sessions that were made with it.
 ///
-/// By an administrator. Refused if there is no such token.
+/// Called by an administrator. Refused if there is no such token.
 #[derive(Clone, Debug)]
 pub struct RevokeToken {
     pub id: String,

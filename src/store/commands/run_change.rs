@@ -1,4 +1,4 @@
-//! What each change of one run says of itself.
+//! The trait of changes of one run.
 
 use super::{DiskPriority, ListEvent};
 use crate::model::Timestamp;
@@ -15,10 +15,10 @@ pub struct Lease {
     pub token: i64,
 }
 
-/// What a run's guarded `UPDATE` says of every write, whatever its verb.
+/// The values that the guarded `UPDATE` of every write sets.
 #[derive(Clone, Copy, Debug)]
 pub struct WriteStamp {
-    /// How many frames the write adds: `head` grows by so many.
+    /// The number of frames that the write adds to `head`.
     pub frames: usize,
     /// When the write happens.
     pub at: Timestamp,
@@ -43,12 +43,12 @@ pub trait RunChange: Send + Sync {
     /// row means that the precondition does not hold, and refuses the write.
     fn update(&self, stamp: &WriteStamp) -> Statement<'_>;
 
-    /// What else is written once the `UPDATE` was accepted, in order.
+    /// Further statements after an accepted `UPDATE`, in order.
     fn follow_ups(&self, _updated: &Updated) -> Vec<Statement<'_>> {
         Vec::new()
     }
 
-    /// What the list of runs shows of it. `journal` is the run's journal with the whole write.
+    /// Its event in the run list. `journal` includes the whole write.
     fn list_event(&self, journal: &JournalHead) -> Option<ListEvent>;
 
     fn disk_priority(&self) -> DiskPriority {
@@ -80,7 +80,7 @@ pub trait RunChange: Send + Sync {
         false
     }
 
-    /// What the pipeline's receivers are notified of.
+    /// The event that the pipeline's receivers are notified of.
     fn notifies(&self) -> Option<NotifyEvent> {
         None
     }

@@ -44,7 +44,7 @@ impl NewFrame {
     }
 }
 
-/// A change of a run with what becomes of its phases and its frames.
+/// A change of a run, together with its phases and frames.
 #[derive(Clone, Debug)]
 pub struct RunWrite {
     pub command: RunCommand,
@@ -72,7 +72,7 @@ pub struct Committed {
     pub frames: Vec<FrameRecord>,
     /// The latest time of the run: nothing of it is earlier from now on.
     pub clock: Timestamp,
-    /// The run as of this commit, if [somebody waits for it](super::RunChange::wants_run_after). A read after the
+    /// The run as of this commit, if [the caller wants it](super::RunChange::wants_run_after). A read after the
     /// commit could see a newer state, or a deleted run.
     pub run_after: Option<Box<Run>>,
 }
@@ -123,12 +123,12 @@ impl RunWrite {
         }
     }
 
-    /// Whether it is what commands print, and nothing else.
+    /// Whether it contains only output of commands.
     pub fn is_output(&self) -> bool {
         matches!(self.command, RunCommand::AppendFrames(_)) && self.phases.is_empty() && !self.frames.is_empty()
     }
 
-    /// What becomes of it while the disk is full. Output waits, and what becomes of phases does not.
+    /// Its handling while the disk is full. Output waits, and what becomes of phases does not.
     pub fn disk_priority(&self) -> DiskPriority {
         match self.command {
             RunCommand::AppendFrames(_) if !self.is_output() => DiskPriority::Urgent,
@@ -141,7 +141,7 @@ impl RunWrite {
         256 + self.frames.iter().map(NewFrame::size).sum::<usize>() + self.next().map_or(0, Self::size)
     }
 
-    /// Adds what became of a phase, both as its state and as a frame.
+    /// Adds the end of a phase, as its state and as a frame.
     pub fn add_phase(&mut self, change: PhaseChange) {
         self.add_ended_phase(change, BTreeMap::new());
     }
@@ -187,7 +187,7 @@ impl RunWrite {
         (steady, latest)
     }
 
-    /// Carries it out: the run and its phases, its next attempt, the outbox, the audit log.
+    /// Executes it: the run and its phases, its next attempt, the outbox, the audit log.
     ///
     /// # Errors
     /// The database failed. A precondition that does not hold is [`WriteOutcome::Refused`], also if the run is unknown.
@@ -226,7 +226,7 @@ impl RunWrite {
         Ok(WriteOutcome::Committed(committed))
     }
 
-    /// Updates the run under its precondition, and what belongs to it. `None` if the precondition does not hold.
+    /// Updates the run under its precondition, with the further statements. `None` if the precondition does not hold.
     async fn update_run(&self, tx: &mut impl Transaction) -> Result<Option<Committed>, StoreError> {
         let run = self.run();
         let known = tx.fetch_optional(runs::clock(run)).await?;

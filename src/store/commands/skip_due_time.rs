@@ -8,8 +8,8 @@ const MAX_DETAIL_CHARS: usize = 1000;
 
 /// A due time has no run: its schedule's cursor moves all the same, and the reason is stored.
 ///
-/// By the schedules' task, and by [`CreateRun`](super::CreateRun) while the schedule is paused, busy or the queue full.
-/// Refused as [`AdvanceSchedule`] is.
+/// Called by the schedules' task, and by [`CreateRun`](super::CreateRun) while the schedule is paused, busy or the
+/// queue full. Refused as [`AdvanceSchedule`] is.
 #[derive(Clone, Debug)]
 pub struct SkipDueTime {
     pub cursor: AdvanceSchedule,

@@ -4,7 +4,7 @@ use crate::store::statement::{Statement, statement};
 
 /// A session was used.
 ///
-/// By the access check, now and then. Refused if the session has ended.
+/// Called by the access check, now and then. Refused if the session has ended.
 #[derive(Clone, Debug)]
 pub struct TouchSession {
     pub id: String,

@@ -4,7 +4,7 @@ use crate::store::statement::{Statement, statement};
 
 /// A token was used.
 ///
-/// By the access check, now and then. Refused if the token was revoked.
+/// Called by the access check, now and then. Refused if the token was revoked.
 #[derive(Clone, Debug)]
 pub struct TouchToken {
     pub id: String,

@@ -34,7 +34,8 @@ pub(super) enum Fault {
 }
 
 impl Fault {
-    /// By an extended result code and the system's error behind it. SQLite reports an exhausted quota as an I/O error.
+    /// Called by an extended result code and the system's error behind it. SQLite reports an exhausted quota as an I/O
+    /// error.
     fn of_codes(code: i32, system: i32) -> Self {
         match Self::of_code(code) {
             Self::Unavailable if code & 0xff == IOERR && system == Errno::EDQUOT as i32 => Self::Full,
@@ -42,7 +43,7 @@ impl Fault {
         }
     }
 
-    /// By an extended result code.
+    /// Called by an extended result code.
     pub(super) fn of_code(code: i32) -> Self {
         match code {
             IOERR_DATA | IOERR_CORRUPTFS => Self::Permanent,

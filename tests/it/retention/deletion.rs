@@ -118,7 +118,7 @@ async fn delete_ends_streams_with_a_problem() {
 
 /// Of a re-run or a pin and a deletion at the same moment one wins, and the other is refused.
 #[tokio::test]
-async fn one_wins() {
+async fn delete_against_rerun_or_pin_has_one_winner() {
     let world = World::new();
     world.toml("p", &toml("p", ""));
     let server = world.serve();
