@@ -63,8 +63,7 @@ pub struct ScheduleSlot {
     pub name: String,
     /// The policy while another run of the schedule is active.
     pub overlap: OverlapPolicy,
-    /// Whether a person requested it. Then pauses are ignored, and a pending run of the schedule is returned
-    /// for.
+    /// Whether a person requested it. Then pauses are ignored, and a pending run of the schedule is returned.
     pub by_hand: bool,
 }
 
