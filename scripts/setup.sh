@@ -10,6 +10,7 @@ set -euo pipefail
 . scripts/setup/rust.sh
 . scripts/setup/cargo-tools.sh
 . scripts/setup/npm.sh
+. scripts/setup/postgres.sh
 . scripts/setup/proof.sh
 . scripts/setup/chromium.sh
 . scripts/setup/samples.sh
@@ -45,6 +46,7 @@ setup() {
         setup_end2end
         setup_chromium
         setup_samples
+        setup_postgres
         setup_proxies
         setup_system
         setup_terminal

@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
 # Runs the tests: Rust's, then those of the pages in Chromium over the release build.
 #
-#   scripts/test.sh [rust|browser] [ARGUMENT…]     both if none is named; arguments go to the test runner
+#   scripts/test.sh [rust|postgres|browser] [ARGUMENT…]     all if none is named; arguments go to the test runner
+#
+# The part postgres repeats on PostgreSQL the tests of everything that a database decides.
 set -euo pipefail
 # shellcheck source=scripts/setup.sh
 . "$(dirname -- "${BASH_SOURCE[0]}")/setup.sh"
@@ -10,6 +12,7 @@ test_rust() {
   setup rust
   setup_samples
   use_samples
+  setup_postgres
   setup_proxies
   use_proxies
   setup_terminal
@@ -18,10 +21,24 @@ test_rust() {
   export PROPTEST_RNG_SEED=${PROPTEST_RNG_SEED:-1}
   # --run-ignored: tests that need the samples are ignored by a plain cargo test.
   if cargo nextest --version >/dev/null 2>&1; then
-    timed "Rust tests" cargo nextest run --no-fail-fast --features ssr --run-ignored all "$@"
+    timed "Rust tests" with_postgres cargo nextest run --no-fail-fast --features ssr --run-ignored all "$@"
   else
-    timed "Rust tests" cargo test --no-fail-fast --features ssr "$@" -- --include-ignored
+    timed "Rust tests" with_postgres cargo test --no-fail-fast --features ssr "$@" -- --include-ignored
   fi
+}
+
+# Tests that depend on SQLite (its file, its locks, a full disk) are not among them.
+POSTGRES_TESTS='binary(it) & test(/^(journal|lifecycle|machine|outbox|postgres|instances)::/)'
+
+test_postgres() {
+  setup rust
+  setup_samples
+  use_samples
+  setup_postgres
+  export PROPTEST_RNG_SEED=${PROPTEST_RNG_SEED:-1}
+  [ $# -gt 0 ] || set -- -E "$POSTGRES_TESTS"
+  export RUNTRAIL_TEST_DATABASE=postgres
+  timed "Rust tests on PostgreSQL" with_postgres cargo nextest run --no-fail-fast --features ssr --run-ignored all "$@"
 }
 
 test_browser() {
@@ -36,7 +53,7 @@ test_browser() {
 }
 
 case ${1:-} in
-  rust | browser)
+  rust | postgres | browser)
     part=$1
     shift
     "test_$part" "$@"
@@ -45,7 +62,8 @@ case ${1:-} in
     # Missing tools are reported before an hour of compiling.
     setup build test
     test_rust "$@"
+    test_postgres "$@"
     test_browser "$@"
     ;;
-  *) fail "scripts/test.sh knows no part '$1': name rust or browser." ;;
+  *) fail "scripts/test.sh knows no part '$1': name rust, postgres or browser." ;;
 esac

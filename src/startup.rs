@@ -23,12 +23,12 @@ use tokio_util::sync::CancellationToken;
 use crate::access::{self, Access, AuditFile};
 use crate::base;
 use crate::codemod;
-use crate::config::{DATABASE_FILE, ServeArgs};
+use crate::config::{DATABASE_FILE, DatabaseLocation, ServeArgs};
 use crate::engine::environment::PassedVariables;
 use crate::engine::run_as::RunAs;
 use crate::engine::{Engine, EngineOptions, EngineTask, ProcessLauncher, own_process};
 use crate::http::{ConnectionLimits, HttpOptions, HttpServer};
-use crate::journal::{GroupCommit, Journal};
+use crate::journal::{GroupCommit, Journal, Relay};
 use crate::model::BasePath;
 use crate::notifications::{NotificationCounts, NotificationTask};
 use crate::pipelines::{Catalog, Projects};
@@ -132,6 +132,10 @@ impl Server {
         )?;
         let notification_counts = notify_task.counts();
         tokio::spawn(writer.run());
+        if let Some(notices) = self.store.take_notices() {
+            let observer = engine.clone();
+            tokio::spawn(Relay::new(journal.clone(), notices, move |run| observer.observe(run)).run());
+        }
         tokio::spawn(database_probe::run(self.store.clone(), journal.clone(), stop.clone()));
         // Not awaited at shutdown: the next server repeats deliveries that were in flight.
         tokio::spawn(notify_task.run());
@@ -324,12 +328,17 @@ fn listen(addr: SocketAddr) -> std::io::Result<TcpListener> {
 }
 
 async fn open_store(args: &ServeArgs, data_dir: &Path) -> Result<Store, StartError> {
-    let (place, opened) = match args.data.sqlite_url()? {
-        None => {
+    let (place, opened) = match args.data.database()? {
+        DatabaseLocation::DataDir => {
             let file = data_dir.join(DATABASE_FILE);
             (file.display().to_string(), Store::open_sqlite(&file, args.durability).await)
         }
-        Some(url) => (url.to_owned(), Store::open_url(url, args.durability).await),
+        DatabaseLocation::Sqlite(url) => {
+            let opened = Store::open_url(&url, args.durability).await;
+            (url, opened)
+        }
+        // Its errors name the server; the URL may contain a password.
+        DatabaseLocation::Postgres(options) => ("PostgreSQL".to_owned(), Store::open_postgres(&options).await),
     };
     opened.map_err(|source| StartError::Database { place, source })
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::config::{DATABASE_FILE, DataArgs, DatabaseUrlError, NoDataDir};
+use crate::config::{DATABASE_FILE, DataArgs, DatabaseLocation, DatabaseUrlError, NoDataDir};
 use crate::store::{StoreError, VacuumError, Vacuumed, file_of_url, vacuum as vacuum_file};
 
 /// Why the database was not compacted.
@@ -14,6 +14,8 @@ pub enum VacuumCommandError {
     DatabaseUrl(#[from] DatabaseUrlError),
     #[error("cannot open the database {url}: {source}")]
     Open { url: String, source: StoreError },
+    #[error("PostgreSQL compacts its databases itself; `runtrail vacuum` is for SQLite")]
+    Postgres,
     #[error(transparent)]
     Vacuum(#[from] VacuumError),
 }
@@ -38,9 +40,12 @@ impl fmt::Display for VacuumReport {
 /// # Errors
 /// [`VacuumCommandError`]; the database is unchanged.
 pub fn vacuum(args: &DataArgs) -> Result<VacuumReport, VacuumCommandError> {
-    let file = match args.sqlite_url()? {
-        None => args.data_dir()?.join(DATABASE_FILE),
-        Some(url) => file_of_url(url).map_err(|source| VacuumCommandError::Open { url: url.to_owned(), source })?,
+    let file = match args.database()? {
+        DatabaseLocation::DataDir => args.data_dir()?.join(DATABASE_FILE),
+        DatabaseLocation::Sqlite(url) => {
+            file_of_url(&url).map_err(|source| VacuumCommandError::Open { url, source })?
+        }
+        DatabaseLocation::Postgres(_) => return Err(VacuumCommandError::Postgres),
     };
     let sizes = vacuum_file(&file)?;
     Ok(VacuumReport { place: file.display().to_string(), sizes })

@@ -1,8 +1,11 @@
 //! Where a server keeps its data.
 
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+
+use crate::store::PostgresOptions;
 
 /// The database's file in the data folder, unless `--database-url` names another.
 pub const DATABASE_FILE: &str = "runtrail.db";
@@ -14,9 +17,17 @@ pub struct DataArgs {
     #[arg(long, env = "RUNTRAIL_DATA_DIR", value_name = "FOLDER")]
     pub data_dir: Option<PathBuf>,
 
-    /// Database, as sqlite://FILE [default: runtrail.db in the data folder].
+    /// Database, as sqlite://FILE or postgres://USER@HOST/DATABASE [default: runtrail.db in the data folder].
     #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true)]
     pub database_url: Option<String>,
+
+    /// File with the password of a PostgreSQL database.
+    #[arg(long, env = "RUNTRAIL_DATABASE_PASSWORD_FILE", value_name = "FILE")]
+    pub database_password_file: Option<PathBuf>,
+
+    /// How many connections to a PostgreSQL database read at once; four more write, notify and listen.
+    #[arg(long, env = "RUNTRAIL_DATABASE_CONNECTIONS", value_name = "COUNT", default_value = "8")]
+    pub database_connections: NonZeroU32,
 }
 
 /// The platform has no default data folder.
@@ -28,9 +39,20 @@ pub struct NoDataDir;
 /// password.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "cannot use the database `{0}://…`: this version supports SQLite only; set --database-url to sqlite://FILE, or leave it out"
+    "cannot use the database `{0}://…`: set --database-url to sqlite://FILE or postgres://USER@HOST/DATABASE, or leave it out"
 )]
 pub struct DatabaseUrlError(String);
+
+/// Which database a server uses.
+#[derive(Clone, Debug)]
+pub enum DatabaseLocation {
+    /// [`DATABASE_FILE`] in the data folder.
+    DataDir,
+    /// The SQLite file of this URL.
+    Sqlite(String),
+    /// A PostgreSQL server.
+    Postgres(PostgresOptions),
+}
 
 impl DataArgs {
     /// The data folder, whether it exists or not.
@@ -41,17 +63,20 @@ impl DataArgs {
         data_dir_or_default(self.data_dir.as_deref())
     }
 
-    /// The SQLite URL of the database; `None` if the database is [`DATABASE_FILE`] in the data folder.
+    /// The database that `--database-url` names.
     ///
     /// # Errors
-    /// [`DatabaseUrlError`]: `--database-url` is not a SQLite URL.
-    pub fn sqlite_url(&self) -> Result<Option<&str>, DatabaseUrlError> {
-        match self.database_url.as_deref() {
-            Some(url) if !url.starts_with("sqlite:") => {
-                let scheme = url.split_once("://").map_or("", |(scheme, _)| scheme);
-                Err(DatabaseUrlError(scheme.to_owned()))
-            }
-            url => Ok(url),
+    /// [`DatabaseUrlError`]: it names a database of another kind.
+    pub fn database(&self) -> Result<DatabaseLocation, DatabaseUrlError> {
+        let Some(url) = &self.database_url else { return Ok(DatabaseLocation::DataDir) };
+        match url.split_once(':').map_or("", |(scheme, _)| scheme) {
+            "sqlite" => Ok(DatabaseLocation::Sqlite(url.clone())),
+            "postgres" | "postgresql" => Ok(DatabaseLocation::Postgres(PostgresOptions {
+                url: url.clone(),
+                password_file: self.database_password_file.clone(),
+                max_read_connections: self.database_connections,
+            })),
+            scheme => Err(DatabaseUrlError(scheme.to_owned())),
         }
     }
 }

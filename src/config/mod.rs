@@ -4,5 +4,5 @@
 mod data;
 mod serve;
 
-pub use data::{DATABASE_FILE, DataArgs, DatabaseUrlError, NoDataDir, data_dir_or_default};
+pub use data::{DATABASE_FILE, DataArgs, DatabaseLocation, DatabaseUrlError, NoDataDir, data_dir_or_default};
 pub use serve::ServeArgs;

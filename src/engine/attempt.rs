@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::command::report::ProcessList;
@@ -24,6 +25,8 @@ pub(super) struct Attempt {
     pub(super) state: Arc<EngineState>,
     pub(super) lease: Lease,
     pub(super) signals: StopSignals,
+    /// Has the lease renewed at once.
+    pub(super) renew: Arc<Notify>,
     /// The latest time recorded for the run when it was claimed.
     pub(super) latest: Timestamp,
     /// Masks the attempt's secrets in its frames, up to its last write.
@@ -39,6 +42,7 @@ impl Attempt {
             state: Arc::clone(state),
             lease: Lease { run: won.run, attempt, token: won.token },
             signals: StopSignals::new(shutdown),
+            renew: Arc::default(),
             latest: won.clock,
             mask: OnceLock::new(),
             stuck: Mutex::default(),

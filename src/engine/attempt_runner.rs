@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::attempt::Attempt;
@@ -59,6 +60,11 @@ impl AttemptRunner {
 
     pub(super) fn cancel_signal(&self) -> CancelSignal {
         self.attempt.signals.cancel_signal()
+    }
+
+    /// Has the attempt's lease renewed at once.
+    pub(super) fn renew_signal(&self) -> Arc<Notify> {
+        Arc::clone(&self.attempt.renew)
     }
 
     /// Executes the attempt. Its frames carry the attempt's own clock.

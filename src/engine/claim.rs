@@ -8,7 +8,7 @@ use super::attempt::Attempt;
 use super::clock::later;
 use super::state::EngineState;
 use crate::journal::WriteError;
-use crate::model::{Timestamp, Transition};
+use crate::model::Transition;
 use crate::store::{ClaimRun, NewFrame, ResumeRun, RunKey, RunWrite};
 
 /// Claims a pending run. `None` if it is no longer pending: another server has claimed it, or it was cancelled or
@@ -24,7 +24,7 @@ pub(super) async fn claim_run(
 ) -> Result<Option<Attempt>, WriteError> {
     let owner = state.options.owner.clone();
     let reason = format!("started on {owner}");
-    let lease_until = later(Timestamp::wall(), state.options.lease);
+    let lease_until = later(state.store.now(), state.options.lease);
     let mut claim = RunWrite::new(ClaimRun { run, attempt, owner, lease_until });
     claim.frames.push(NewFrame::status(Transition::Claim, reason));
     match state.journal.write(claim).await {
@@ -44,7 +44,7 @@ pub(super) async fn resume_run(
     attempt: u32,
     shutdown: CancellationToken,
 ) -> Result<Option<Attempt>, WriteError> {
-    let lease_until = later(Timestamp::wall(), state.options.lease);
+    let lease_until = later(state.store.now(), state.options.lease);
     let resume = ResumeRun { run, attempt, owner: state.options.owner.clone(), lease_until };
     match state.journal.write(RunWrite::new(resume)).await {
         Ok(won) => Ok(Some(Attempt::new(state, attempt, &won, shutdown))),

@@ -115,7 +115,7 @@ impl EngineTask {
 
     fn spawn_worker(&self, workers: &mut JoinSet<()>, run: RunKey, runner: AttemptRunner) {
         let token = runner.lease().token;
-        self.state.running.insert(run, token, runner.cancel_signal());
+        self.state.running.insert(run, token, runner.cancel_signal(), runner.renew_signal());
         let state = Arc::clone(&self.state);
         workers.spawn(async move {
             // Removes the run from the running ones even if the attempt panics.

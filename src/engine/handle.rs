@@ -40,6 +40,13 @@ impl Engine {
         }
     }
 
+    /// Another instance has changed a run: this one may have to stop it, or may claim it.
+    pub fn observe(&self, run: RunKey) {
+        if !self.state.running.renew(run) {
+            self.wake();
+        }
+    }
+
     /// Time between SIGTERM and SIGKILL.
     pub fn grace(&self) -> Duration {
         self.state.options.grace

@@ -8,7 +8,6 @@ use super::attempt::Attempt;
 use super::clock::later;
 use super::lease_term::{LeaseTerm, Renewal};
 use crate::journal::WriteError;
-use crate::model::Timestamp;
 use crate::store::{ExtendLease, RunWrite};
 
 /// Holds the lease of one attempt.
@@ -30,7 +29,11 @@ impl<'a> LeaseKeeper<'a> {
     /// Renews the lease until it is lost.
     pub(super) async fn run(mut self) {
         loop {
-            tokio::time::sleep(self.term.renewal_interval()).await;
+            // Another instance that changes the run asks for it: then the renewal finds out what it did.
+            tokio::select! {
+                () = tokio::time::sleep(self.term.renewal_interval()) => {}
+                () = self.attempt.renew.notified() => {}
+            }
             let requested_at = self.claimed.elapsed();
             let renewal = self.renew().await;
             if !self.term.record(renewal, requested_at, self.claimed.elapsed()) {
@@ -41,7 +44,7 @@ impl<'a> LeaseKeeper<'a> {
 
     /// Renews once. The commit also says whether the run was cancelled through another server.
     async fn renew(&self) -> Renewal {
-        let lease_until = later(Timestamp::wall(), self.lease);
+        let lease_until = later(self.attempt.state.store.now(), self.lease);
         let extend = RunWrite::new(ExtendLease { lease: self.attempt.lease, lease_until });
         let extend = self.attempt.commit(extend);
         let result = match self.term.deadline() {

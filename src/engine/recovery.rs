@@ -23,7 +23,7 @@ impl Recovery<'_> {
     /// # Errors
     /// The database's own. An error with one run does not keep the others from being recovered.
     pub(super) async fn recover_lost_runs(&self, cause: LossCause) -> Result<(), WriteError> {
-        let now = Timestamp::wall();
+        let now = self.state.store.now();
         let before = match cause {
             LossCause::LeaseExpired => now,
             // Only runs that wait for an approval have a lease that never expires.

@@ -1,7 +1,7 @@
 //! What all parts of an engine share.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
@@ -20,23 +20,32 @@ pub(super) struct EngineState {
     pub(super) running: RunningRuns,
 }
 
+/// A run that this server executes.
+struct RunningRun {
+    /// That of its claim.
+    token: i64,
+    cancel: CancelSignal,
+    /// Has the lease renewed at once, which also finds out whether the run was cancelled.
+    renew: Arc<Notify>,
+}
+
 /// The runs that this server executes now.
 #[derive(Default)]
 pub(super) struct RunningRuns {
-    /// By run: the token of its claim, and its cancel signal. Never locked across an await.
-    runs: Mutex<HashMap<RunKey, (i64, CancelSignal)>>,
+    /// Never locked across an await.
+    runs: Mutex<HashMap<RunKey, RunningRun>>,
 }
 
 impl RunningRuns {
-    pub(super) fn insert(&self, run: RunKey, token: i64, cancel: CancelSignal) {
-        self.lock().insert(run, (token, cancel));
+    pub(super) fn insert(&self, run: RunKey, token: i64, cancel: CancelSignal, renew: Arc<Notify>) {
+        self.lock().insert(run, RunningRun { token, cancel, renew });
     }
 
     /// Removes a run unless a later claim has replaced it: a run that was resumed at once may have its next attempt
     /// already.
     pub(super) fn remove(&self, run: RunKey, token: i64) {
         let mut runs = self.lock();
-        if runs.get(&run).is_some_and(|(known, _)| *known == token) {
+        if runs.get(&run).is_some_and(|known| known.token == token) {
             runs.remove(&run);
         }
     }
@@ -52,12 +61,17 @@ impl RunningRuns {
     /// Cancels a run. Returns whether this server executes it.
     pub(super) fn cancel(&self, run: RunKey, force: bool) -> bool {
         let runs = self.lock();
-        let signal = runs.get(&run).map(|(_, signal)| signal);
-        signal.inspect(|signal| signal.cancel(force)).is_some()
+        runs.get(&run).inspect(|run| run.cancel.cancel(force)).is_some()
+    }
+
+    /// Has the lease of a run renewed at once. Returns whether this server executes it.
+    pub(super) fn renew(&self, run: RunKey) -> bool {
+        let runs = self.lock();
+        runs.get(&run).inspect(|run| run.renew.notify_one()).is_some()
     }
 
     /// A poisoned lock is safe to use: the map is valid between any two statements.
-    fn lock(&self) -> MutexGuard<'_, HashMap<RunKey, (i64, CancelSignal)>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<RunKey, RunningRun>> {
         self.runs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -5,6 +5,7 @@ use std::sync::{Arc, PoisonError, Weak};
 
 use super::ring::{EncodedFrames, FrameEncoding, Ring};
 use super::sync::{Mutex, MutexGuard, watch};
+use crate::model::{FrameRecord, Status};
 use crate::store::{Committed, JournalHead, RunKey};
 
 /// The sizes that readers work with. The defaults are those of the server.
@@ -74,6 +75,20 @@ impl LiveRun {
         self.head.send_if_modified(|known| !std::mem::replace(&mut known.is_deleted, true));
     }
 
+    /// Publishes frames that another instance has committed, as far as they are new, and the head as of then.
+    pub fn publish_page(&self, frames: &[FrameRecord], newest: JournalHead) {
+        let Some(last) = frames.last().map(|frame| frame.seq) else { return };
+        lock(&self.ring).push_new(frames);
+        // The status is that of the newest frame: readers must not see an end before the frames up to it.
+        let head = if last < newest.head { JournalHead { head: last, status: Status::Running, ..newest } } else { newest };
+        self.publish_head(head);
+    }
+
+    /// The last head that was published.
+    pub fn head(&self) -> JournalHead {
+        self.head.borrow().head
+    }
+
     /// The head and its changes.
     pub fn notifications(&self) -> watch::Receiver<HeadNotification> {
         self.head.subscribe()
@@ -122,20 +137,30 @@ impl LiveRuns {
         live_run
     }
 
+    /// The run, if it has readers.
+    pub fn get(&self, run: RunKey) -> Option<Arc<LiveRun>> {
+        lock(&self.live).get(&run).and_then(Weak::upgrade)
+    }
+
+    /// The runs that have readers.
+    pub fn keys(&self) -> Vec<RunKey> {
+        let live = lock(&self.live);
+        live.iter().filter(|(_, live_run)| live_run.strong_count() > 0).map(|(run, _)| *run).collect()
+    }
+
     /// How many entries there are, including those without readers that are not removed yet.
     pub fn count(&self) -> usize {
         lock(&self.live).len()
     }
 
-    /// Publishes a commit to the readers of its run. Only the writer calls this, in the order of commits.
+    /// Publishes a commit of this instance to the readers of its run. Only the writer calls this, in the order of commits.
     pub fn publish(&self, committed: &Committed) {
-        let live_run = lock(&self.live).get(&committed.run).and_then(Weak::upgrade);
-        if let Some(live_run) = live_run {
+        if let Some(live_run) = self.get(committed.run) {
             live_run.publish(committed);
         }
     }
 
-    /// Notifies the readers of a run that it was deleted. Only the writer calls this, after the commit.
+    /// Notifies the readers of a run that it was deleted, after the commit.
     pub fn mark_deleted(&self, run: RunKey) {
         let live_run = lock(&self.live).remove(&run).and_then(|live_run| live_run.upgrade());
         if let Some(live_run) = live_run {

@@ -5,6 +5,8 @@
 //! the database, and waits for a notification only when nothing is left. Notifications carry no frames. So there is no
 //! second source, no buffer to drain, and no window between replay and live.
 //!
+//! What other instances on the same database commit is published by the [`relay`](Relay).
+//!
 //! The list of runs has a live end of its own, [`run_list_feed`], which says which runs are to be read again.
 //!
 //! Knows the store and no HTTP.
@@ -18,6 +20,7 @@ mod interleavings;
 mod live_runs;
 mod masks;
 mod reader;
+mod relay;
 mod ring;
 mod run_list_feed;
 mod sync;
@@ -41,6 +44,7 @@ pub use live_runs::ReadOptions;
 pub use masks::MaskGuard;
 use masks::Masks;
 pub use reader::{ReadStep, Reader};
+pub use relay::Relay;
 pub use ring::FrameEncoding;
 use run_list_feed::RunListFeed;
 pub use run_list_feed::{ListReader, ListStep};

@@ -139,6 +139,13 @@ impl Ring {
         }
     }
 
+    /// Adds those of the frames that are after the newest one.
+    pub fn push_new(&mut self, frames: &[FrameRecord]) {
+        let newest = self.commits.back().map_or(0, Commit::last);
+        let known = frames.partition_point(|frame| frame.seq <= newest);
+        self.push(&frames[known..]);
+    }
+
     /// All frames after `cursor`, if the ring has the next one.
     pub fn after(&mut self, cursor: u64, encoding: &FrameEncoding) -> Option<EncodedFrames> {
         let next = cursor + 1;

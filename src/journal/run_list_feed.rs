@@ -110,6 +110,15 @@ impl RecentChanges {
         }
     }
 
+    /// Makes every reader lag.
+    fn forget(&mut self) {
+        self.version += 1;
+        self.forgotten = self.version;
+        self.by_version.clear();
+        self.of_run.clear();
+        self.deleted.clear();
+    }
+
     /// The first runs that changed after `cursor`, each with its version, and the cursor after them. `None` if changes
     /// are missing.
     fn after(&self, cursor: u64) -> Option<(Vec<(RunKey, u64)>, u64)> {
@@ -124,7 +133,7 @@ impl RecentChanges {
 }
 
 impl RunListFeed {
-    /// Publishes changes that the store has committed. Only the writer calls this.
+    /// Publishes changes that the store has committed.
     pub fn publish(&self, event: impl Iterator<Item = RunListEvent>) {
         let mut eligible = 0;
         let version = {
@@ -150,6 +159,20 @@ impl RunListFeed {
                 true
             });
         }
+    }
+
+    /// Any run may have changed: all readers have to read the list again, and retention looks for runs.
+    pub fn forget(&self) {
+        let version = {
+            let mut recent = self.lock();
+            recent.forget();
+            recent.version
+        };
+        self.version.send_if_modified(|known| version > std::mem::replace(known, version));
+        self.eligible.send_if_modified(|known| {
+            *known += 1;
+            true
+        });
     }
 
     /// How many changed runs are remembered, and how many reads are kept.

@@ -4,14 +4,18 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use tokio::sync::mpsc;
+
+use super::database::Database;
+use super::postgres::PostgresDatabase;
 use super::queries::{
     access, attempts, audit, frames, hook_deliveries, outbox, queue, retention, reviews, run_list, runs, schedules,
 };
 use super::reads::{Interceptor, Reads};
 use super::sqlite::SqliteDatabase;
 use super::{
-    Assignment, DecidedRun, Digest, Durability, ExpiredRun, JournalHead, KnownKey, OutboxDelivery, PatchSummary,
-    PhaseOutputs, RetentionCandidate, RunKey, ScheduleName, ScheduleScope, ScheduleState, StoreCommand, StoreError,
+    Assignment, DecidedRun, Digest, Durability, ExpiredRun, JournalHead, KnownKey, Notices, OutboxDelivery, PatchSummary,
+    PhaseOutputs, PostgresOptions, RetentionCandidate, RunKey, ScheduleName, ScheduleScope, ScheduleState, StoreCommand, StoreError,
     StoredCode, StoredFindings, StoredSecrets, StoredSession, StoredToken, StoredView, ViewBounds, WriteOutcome,
 };
 use crate::model::attempt::Attempt;
@@ -32,7 +36,7 @@ use crate::model::{DatabaseSize, FrameRecord, Pin, Retention, Run, RunFilter, Ru
 /// it is damaged or another program has written to it.
 #[derive(Clone)]
 pub struct Store {
-    database: Arc<SqliteDatabase>,
+    database: Arc<Database>,
     reads: Reads,
 }
 
@@ -44,7 +48,7 @@ impl Store {
     /// [`StoreError::InUse`] if another server has it; [`StoreError::Failed`] if it is no database, or of a newer
     /// version.
     pub async fn open_sqlite(file: &Path, durability: Durability) -> Result<Self, StoreError> {
-        SqliteDatabase::open(file, durability).await.map(Self::new)
+        SqliteDatabase::open(file, durability).await.map(Database::Sqlite).map(Self::new)
     }
 
     /// The same for an address such as `sqlite:///var/lib/runtrail/runtrail.db`.
@@ -52,10 +56,18 @@ impl Store {
     /// # Errors
     /// As [`Self::open_sqlite`], and [`StoreError::Failed`] if the address is none.
     pub async fn open_url(url: &str, durability: Durability) -> Result<Self, StoreError> {
-        SqliteDatabase::open_url(url, durability).await.map(Self::new)
+        SqliteDatabase::open_url(url, durability).await.map(Database::Sqlite).map(Self::new)
     }
 
-    fn new(database: SqliteDatabase) -> Self {
+    /// Connects to a PostgreSQL server and migrates the database to this version's schema.
+    ///
+    /// # Errors
+    /// [`StoreError::Failed`] with a [`PostgresError`](super::PostgresError), which says what to do.
+    pub async fn open_postgres(options: &PostgresOptions) -> Result<Self, StoreError> {
+        PostgresDatabase::open(options).await.map(Database::Postgres).map(Self::new)
+    }
+
+    fn new(database: Database) -> Self {
         let database = Arc::new(database);
         Self { reads: Reads::new(Arc::clone(&database)), database }
     }
@@ -78,6 +90,16 @@ impl Store {
     /// Nothing at all was written.
     pub async fn commit(&self, commands: &[StoreCommand]) -> Result<Vec<WriteOutcome>, StoreError> {
         self.database.commit(commands).await
+    }
+
+    /// What other instances that share the database commit. `None` if there are none, or it was taken before.
+    pub fn take_notices(&self) -> Option<mpsc::Receiver<Notices>> {
+        self.database.take_notices()
+    }
+
+    /// The time that leases count by. Instances that share a database agree on it, whatever their own clocks say.
+    pub fn now(&self) -> Timestamp {
+        self.reads.now()
     }
 
     /// Frees the space that is reserved for a full disk. Returns whether there was any.

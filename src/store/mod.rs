@@ -1,12 +1,15 @@
 //! The database: commands that write, queries that read, and the drivers that carry them out. The only folder that
 //! knows SQL.
 //!
-//! [`commands`] and [`queries`] hand statements to a [`transaction`], which a driver implements; [`sqlite`] is the one
-//! there is. [`Store`] is what the rest of the program reads from. Everything is written by the journal's writer, which
+//! [`commands`] and [`queries`] hand statements to a [`transaction`], which two drivers implement: [`sqlite`] for a file
+//! of one server, [`postgres`] for a database that several instances share. [`Store`] is what the rest of the program reads from. Everything is written by the journal's writer, which
 //! collects commands and has them carried out in one transaction. Knows no engine, no journal and no HTTP.
 
 mod commands;
+mod database;
 mod handle;
+mod notices;
+mod postgres;
 mod queries;
 mod reads;
 mod row;
@@ -20,6 +23,8 @@ use crate::model::Status;
 
 pub use commands::*;
 pub use handle::Store;
+pub use notices::{Notices, RunNotice};
+pub use postgres::{PostgresError, PostgresOptions};
 pub use queries::outbox::OutboxDelivery;
 pub use queries::queue::DecidedRun;
 pub use queries::retention::{ExpiredRun, RetentionCandidate};

@@ -7,15 +7,21 @@ use futures::future::BoxFuture;
 use tokio::sync::oneshot;
 
 use super::StoreError;
-use super::sqlite::{SqliteDatabase, SqliteSnapshot};
+use super::database::{Database, Snapshot};
 use super::statement::Query;
 use super::transaction::ReadSnapshot;
+use crate::model::Timestamp;
 
 /// Stands between a [`Store`](super::Store) and its database: tests delay, fail or count reads with it.
 pub trait Interceptor: Send + Sync {
     /// Carries out the read that is called `name`, or fails it.
     fn intercept(&self, name: &'static str, read: BoxFuture<'static, ()>)
     -> BoxFuture<'static, Result<(), StoreError>>;
+
+    /// The time that leases count by, in place of the database's own.
+    fn now(&self) -> Option<Timestamp> {
+        None
+    }
 
     /// Whether the database is taken for one that other servers share: their workers have runs too, and leases count.
     fn is_shared(&self) -> bool {
@@ -26,12 +32,12 @@ pub trait Interceptor: Send + Sync {
 /// Carries out reads. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct Reads {
-    database: Arc<SqliteDatabase>,
+    database: Arc<Database>,
     interceptor: Option<Arc<dyn Interceptor>>,
 }
 
 impl Reads {
-    pub(super) fn new(database: Arc<SqliteDatabase>) -> Self {
+    pub(super) fn new(database: Arc<Database>) -> Self {
         Self { database, interceptor: None }
     }
 
@@ -41,7 +47,13 @@ impl Reads {
 
     /// Whether no other server can have the database open: a SQLite file is locked (`sqlite/lock.rs`).
     pub(super) fn is_exclusive(&self) -> bool {
-        !self.interceptor.as_ref().is_some_and(|interceptor| interceptor.is_shared())
+        !self.database.is_shared() && !self.interceptor.as_ref().is_some_and(|interceptor| interceptor.is_shared())
+    }
+
+    /// The time that leases count by.
+    pub(super) fn now(&self) -> Timestamp {
+        let replaced = self.interceptor.as_ref().and_then(|interceptor| interceptor.now());
+        replaced.unwrap_or_else(|| self.database.now())
     }
 
     /// The first row of a query.
@@ -68,7 +80,7 @@ impl Reads {
     pub(super) async fn single<T, F>(
         &self,
         name: &'static str,
-        work: impl FnOnce(SqliteSnapshot) -> F + Send + 'static,
+        work: impl FnOnce(Snapshot) -> F + Send + 'static,
     ) -> Result<T, StoreError>
     where
         T: Send + 'static,
@@ -82,7 +94,7 @@ impl Reads {
     pub(super) async fn snapshot<T, F>(
         &self,
         name: &'static str,
-        work: impl FnOnce(SqliteSnapshot) -> F + Send + 'static,
+        work: impl FnOnce(Snapshot) -> F + Send + 'static,
     ) -> Result<T, StoreError>
     where
         T: Send + 'static,

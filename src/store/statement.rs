@@ -4,7 +4,8 @@
 //! PostgreSQL both accept, while the program is compiled, and fails to compile if a placeholder has no value or a value
 //! no placeholder: a value cannot be bound to the wrong place.
 //!
-//! `INDEXED BY name` in a text is a hint to SQLite; a driver for another database leaves it out.
+//! Texts are written for SQLite. What PostgreSQL calls by another name is translated by its driver
+//! (`postgres/dialect.rs`).
 
 use std::borrow::Cow;
 use std::sync::Arc;

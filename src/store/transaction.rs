@@ -34,9 +34,9 @@ pub trait Transaction: ReadSnapshot {
     fn execute(&mut self, statement: Statement<'_>) -> impl Future<Output = Result<u64, StoreError>> + Send;
 
     /// Adds frames to the journals of runs. The hot path: a driver uses what its database is fastest with.
-    fn insert_frames<'a>(
+    fn insert_frames(
         &mut self,
-        journals: impl Iterator<Item = (RunKey, &'a [FrameRecord])> + Send,
+        journals: &[(RunKey, &[FrameRecord])],
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// Removes the secrets of a run, all but their names, so that their bytes are gone from the disk soon after the

@@ -21,7 +21,7 @@ use tempfile::TempDir;
 use tokio::sync::Semaphore;
 
 use crate::support::writes::{append, claim, complete, new_run};
-use crate::support::{LIMIT, until};
+use crate::support::{LIMIT, TestDatabase, until};
 
 /// A real store whose commits are durable at once but answered only when the test lets them: the writer is held between
 /// commit and publish. Frames are read when the test lets them be.
@@ -99,6 +99,14 @@ async fn sqlite() -> (TempDir, Store) {
     (folder, store)
 }
 
+/// A store on the database that the tests use. The first value keeps it.
+async fn open_store() -> ((TempDir, TestDatabase), Store) {
+    let folder = tempfile::tempdir().unwrap();
+    let database = TestDatabase::of_file(&folder.path().join("test.db"));
+    let store = database.open(Durability::Full).await;
+    ((folder, database), store)
+}
+
 fn journal_on(backend: impl JournalBackend + 'static) -> Journal {
     let (journal, writer) = Journal::new(Arc::new(backend), GroupCommit::default());
     tokio::spawn(writer.run());
@@ -163,7 +171,7 @@ async fn journal_readers_sharing_a_permit_hold_one_page() {
 /// or after it.
 #[tokio::test]
 async fn journal_frame_committed_while_subscribing_is_read_once() {
-    let (_folder, store) = sqlite().await;
+    let (_database, store) = open_store().await;
     let gated = GatedStore::new(store.clone(), 2, 9);
     let journal = journal_on(gated.clone());
     let run = journal.create(new_run()).await.unwrap().key;
@@ -200,7 +208,7 @@ async fn journal_frame_committed_while_subscribing_is_read_once() {
 /// The last commit of a run falls between the look-up of its head and the attach, when no reader is there to be told.
 #[tokio::test]
 async fn journal_end_while_subscribing_is_not_missed() {
-    let (_folder, store) = sqlite().await;
+    let (_database, store) = open_store().await;
     let journal = journal_on(store.clone());
     let run = journal.create(new_run()).await.unwrap().key;
     let token = journal.write(claim(run, 1)).await.unwrap().token;
@@ -215,7 +223,7 @@ async fn journal_end_while_subscribing_is_not_missed() {
 
 #[tokio::test]
 async fn journal_refuses_writes_without_the_lease() {
-    let (_folder, store) = sqlite().await;
+    let (_database, store) = open_store().await;
     let journal = journal_on(store);
     let run = journal.create(new_run()).await.unwrap().key;
     let token = journal.write(claim(run, 1)).await.unwrap().token;
@@ -481,7 +489,7 @@ async fn triggers_reject_two_running_runs_of_a_group() {
 
 #[tokio::test]
 async fn journal_refused_write_leaves_its_group_intact() {
-    let (_folder, store) = sqlite().await;
+    let (_database, store) = open_store().await;
     let journal = journal_on(store.clone());
     let first = new_run();
     let run = journal.create(first.clone()).await.unwrap().key;
@@ -496,7 +504,7 @@ async fn journal_refused_write_leaves_its_group_intact() {
 /// Many writers, many readers that come at any time, slow ones among them; groups and pages of all sizes.
 #[tokio::test(flavor = "multi_thread")]
 async fn journal_readers_agree() {
-    let (_folder, store) = sqlite().await;
+    let (_database, store) = open_store().await;
     let journal = journal_on(store.clone());
     let mut tasks = Vec::new();
     for _ in 0..4 {
@@ -540,7 +548,7 @@ async fn journal_readers_agree() {
 /// What a reader that takes nothing costs is a page: it is bounded by bytes, too.
 #[tokio::test]
 async fn journal_pages_are_bounded_in_bytes() {
-    let (_folder, store) = sqlite().await;
+    let (_database, store) = open_store().await;
     let journal = journal_on(store.clone());
     let run = journal.create(new_run()).await.unwrap().key;
     let token = journal.write(claim(run, 1)).await.unwrap().token;
@@ -566,7 +574,7 @@ async fn journal_pages_are_bounded_in_bytes() {
 /// Retention may take an unpinned run away at once; who unpinned it is told of the run all the same.
 #[tokio::test]
 async fn journal_write_returns_the_run_as_committed() {
-    let (_folder, store) = sqlite().await;
+    let (_database, store) = open_store().await;
     let journal = journal_on(store.clone());
     let created = journal.create(new_run()).await.unwrap();
     let (run, id) = (created.key, created.run.id.clone());
@@ -631,7 +639,7 @@ async fn journal_attempt_of_a_deleted_run_is_not_found() {
 /// A key is kept for a day: then the same request is another one.
 #[tokio::test]
 async fn journal_idempotency_key_expires_after_a_day() {
-    let (_folder, store) = sqlite().await;
+    let (_database, store) = open_store().await;
     let journal = journal_on(store.clone());
     let now = Timestamp::now();
     let day = 24 * 60 * 60 * 1000;

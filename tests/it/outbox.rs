@@ -10,6 +10,7 @@ use runtrail::store::{
     BeginDelivery, CreateRun, Durability, Lease, OutboxDelivery, RecordDelivery, RunKey, RunWrite, Store,
 };
 
+use crate::support::TestDatabase;
 use crate::support::writes::{claim, complete, new_run, write};
 
 /// A finished run with a notification to send.
@@ -32,7 +33,8 @@ async fn due(store: &Store, now: i64) -> Vec<OutboxDelivery> {
 #[tokio::test]
 async fn outbox_delivery_is_claimed_once() {
     let folder = tempfile::tempdir().unwrap();
-    let store = Store::open_sqlite(&folder.path().join("t.db"), Durability::Normal).await.unwrap();
+    let database = TestDatabase::of_file(&folder.path().join("t.db"));
+    let store = database.open(Durability::Normal).await;
     let (journal, writer) = Journal::new(Arc::new(store.clone()), GroupCommit::default());
     tokio::spawn(writer.run());
     let run = finished(&journal).await;

@@ -7,13 +7,13 @@ use std::time::Duration;
 use reqwest::StatusCode;
 use runtrail::journal::{GroupCommit, Journal, WriteError};
 use runtrail::model::Timestamp;
-use runtrail::store::{AdvanceSchedule, CreateRun, Durability, Store};
+use runtrail::store::{AdvanceSchedule, CreateRun, Durability};
 use rusqlite::OptionalExtension;
 use serde_json::{Value, json};
 
 use crate::support::rng::{self, Rng};
 use crate::support::writes::new_run;
-use crate::support::{Server, World, until};
+use crate::support::{Server, TestDatabase, World, until};
 
 /// A pipeline with these lines about its schedule, in the world's project.
 fn scheduled(world: &World, name: &str, lines: &str) {
@@ -172,7 +172,8 @@ async fn schedule_due_time_has_one_run_despite_crashes() {
 #[tokio::test]
 async fn schedule_due_time_is_claimed_once() {
     let folder = tempfile::tempdir().unwrap();
-    let store = Store::open_sqlite(&folder.path().join("t.db"), Durability::Normal).await.unwrap();
+    let database = TestDatabase::of_file(&folder.path().join("t.db"));
+    let store = database.open(Durability::Normal).await;
     let (journal, writer) = Journal::new(Arc::new(store.clone()), GroupCommit::default());
     tokio::spawn(writer.run());
     let cursor = |from: Option<i64>, to: Option<i64>| AdvanceSchedule {

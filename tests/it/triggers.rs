@@ -6,12 +6,12 @@ use reqwest::StatusCode;
 use runtrail::journal::{GroupCommit, Journal};
 use runtrail::model::{OverlapPolicy, Timestamp};
 use runtrail::store::{
-    CreateRun, Durability, PauseSchedules, ResumeSchedules, RunTrigger, ScheduleScope, ScheduleSlot, Store,
+    CreateRun, Durability, PauseSchedules, ResumeSchedules, RunTrigger, ScheduleScope, ScheduleSlot,
 };
 use serde_json::{Value, json};
 
 use crate::support::writes::new_run;
-use crate::support::{Server, World, until};
+use crate::support::{Server, TestDatabase, World, until};
 
 /// A pipeline that is due each second, whose runs last until the file `go` exists.
 fn each_second(world: &World, name: &str, lines: &str) {
@@ -263,7 +263,8 @@ fn form_urlencoded(fields: &[(&str, &str)]) -> String {
 #[tokio::test]
 async fn schedule_run_now_returns_the_waiting_run() {
     let folder = tempfile::tempdir().unwrap();
-    let store = Store::open_sqlite(&folder.path().join("t.db"), Durability::Normal).await.unwrap();
+    let database = TestDatabase::of_file(&folder.path().join("t.db"));
+    let store = database.open(Durability::Normal).await;
     let (journal, writer) = Journal::new(Arc::new(store.clone()), GroupCommit::default());
     tokio::spawn(writer.run());
     let ask = async |overlap: OverlapPolicy| {

@@ -27,6 +27,11 @@ pub mod watch {
             self.0.send_if_modified(modify)
         }
 
+        pub fn borrow(&self) -> Ref<'_, T> {
+            step();
+            self.0.borrow()
+        }
+
         pub fn subscribe(&self) -> Receiver<T> {
             step();
             Receiver(self.0.subscribe())

@@ -101,7 +101,7 @@ impl CreateRun {
             tx.execute(statement).await?;
         }
         if let Some(frame) = self.first_frame() {
-            tx.insert_frames(std::iter::once((run, [frame].as_slice()))).await?;
+            tx.insert_frames(&[(run, &[frame])]).await?;
         }
         self.record_trigger(tx).await?;
         created(run, true, tx).await

@@ -275,6 +275,19 @@ impl StoreCommand {
         }
     }
 
+    /// The run that it changes, if it is known before.
+    pub(super) fn run(&self) -> Option<RunKey> {
+        match self {
+            Self::Run(write) => Some(write.run()),
+            Self::Purge(PurgeStep::Frames(run) | PurgeStep::Row(run)) => Some(*run),
+            Self::Purge(PurgeStep::VacuumPages)
+            | Self::CreateRun(_)
+            | Self::RecordHookDelivery(_)
+            | Self::Guarded(..)
+            | Self::Probe => None,
+        }
+    }
+
     /// Its handling while the disk is full.
     pub fn disk_priority(&self) -> DiskPriority {
         match self {
@@ -323,7 +336,7 @@ pub async fn apply_all(commands: &[StoreCommand], tx: &mut impl Transaction) -> 
         WriteOutcome::Committed(committed) => Some((committed.run, committed.frames.as_slice())),
         _ => None,
     });
-    tx.insert_frames(journals).await?;
+    tx.insert_frames(&journals.collect::<Vec<_>>()).await?;
     Ok(outcomes)
 }
 

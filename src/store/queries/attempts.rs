@@ -17,9 +17,10 @@ const ATTEMPT: &str = "attempts.attempt, attempts.status, attempts.params, attem
     CASE WHEN attempts.attempt = runs.attempt THEN runs.phase END AS phase,
     coalesce((SELECT later.first - 1 FROM attempts AS later
         WHERE later.run = attempts.run AND later.attempt = attempts.attempt + 1), runs.head) AS last,
-    (SELECT json_group_array(json_array(name, state, exit_code, started_at, finished_at, carried, first, last)) FROM
-        (SELECT * FROM phases WHERE phases.run = attempts.run AND phases.attempt = attempts.attempt ORDER BY position)
-    ) AS phases";
+    coalesce((SELECT json_group_array(json_array(name, state, exit_code, started_at, finished_at, carried, first, last))
+        FROM (SELECT * FROM phases WHERE phases.run = attempts.run AND phases.attempt = attempts.attempt
+            ORDER BY position) AS ordered
+    ), '[]') AS phases";
 
 /// Up to `limit` attempts of a run, oldest first: the newest ones, or the newest before `before`.
 ///

@@ -64,7 +64,7 @@ fn newest(filter: &DeliveryFilter, limit: u32, before: Option<i64>) -> Statement
 /// The database could not be read.
 pub async fn refused_since(db: &mut impl ReadSnapshot, since: Timestamp) -> Result<Option<RecentRefusals>, StoreError> {
     let refused = statement!(
-        "SELECT sum(calls) AS calls, max(key) AS last FROM hook_deliveries WHERE result = 'refused' AND at >= $since";
+        "SELECT CAST(sum(calls) AS BIGINT) AS calls, max(key) AS last FROM hook_deliveries WHERE result = 'refused' AND at >= $since";
         since: since,
     );
     let refused = refused.read(|row| Ok((row.get::<Option<u64>>("calls")?, row.get::<Option<i64>>("last")?)));

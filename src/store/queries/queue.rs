@@ -84,9 +84,9 @@ pub async fn superseded(db: &mut impl ReadSnapshot) -> Result<Vec<(RunKey, RunId
     let pairs: Query<'_, (RunKey, RunId)> = statement!(
         "SELECT old.key, new.id FROM runs AS new INDEXED BY runs_superseding
          CROSS JOIN runs AS old INDEXED BY runs_group_active
-            ON old.concurrency_group = new.concurrency_group AND old.status IN ('pending', 'running')
+         WHERE old.concurrency_group = new.concurrency_group AND old.status IN ('pending', 'running')
             AND (old.queued_at, old.key) < (new.queued_at, new.key)
-         WHERE new.supersedes = 1 AND new.status IN ('pending', 'running') AND old.cancel_by IS NULL
+            AND new.supersedes = 1 AND new.status IN ('pending', 'running') AND old.cancel_by IS NULL
          ORDER BY new.queued_at, new.key"
     )
     .read(|row| Ok((row.get("key")?, row.get("id")?)));

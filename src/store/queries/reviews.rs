@@ -106,8 +106,8 @@ fn words(statement: Statement<'_>) -> Query<'_, (String, u64)> {
 /// The patches of an attempt, in order, without their diffs.
 pub fn patches(run: RunKey, attempt: u32) -> Query<'static, PatchSummary> {
     statement!(
-        ["SELECT seq, data ->> 'path' AS path, CAST(coalesce(data ->> 'added', 0) AS INTEGER) AS added,
-            CAST(coalesce(data ->> 'removed', 0) AS INTEGER) AS removed, data ->> 'fix' AS fix", OF_ATTEMPT,
+        ["SELECT seq, data ->> 'path' AS path, CAST(coalesce(data ->> 'added', '0') AS BIGINT) AS added,
+            CAST(coalesce(data ->> 'removed', '0') AS BIGINT) AS removed, data ->> 'fix' AS fix", OF_ATTEMPT,
          " ORDER BY seq"];
         run: run, attempt: attempt, kind: "patch",
     )

@@ -22,9 +22,9 @@ pub const RUN: &str =
     runs.asked, runs.question, runs.pinned, runs.pins,
     (SELECT queued_at FROM attempts WHERE attempts.run = runs.key AND attempts.attempt = runs.attempt) AS asked_at,
     (SELECT origin FROM attempts WHERE attempts.run = runs.key AND attempts.attempt = runs.attempt) AS origin,
-    (SELECT json_group_array(json_array(name, state, exit_code, started_at, finished_at)) FROM
-        (SELECT * FROM phases WHERE phases.run = runs.key AND phases.attempt = runs.attempt ORDER BY position)
-    ) AS phases";
+    coalesce((SELECT json_group_array(json_array(name, state, exit_code, started_at, finished_at)) FROM
+        (SELECT * FROM phases WHERE phases.run = runs.key AND phases.attempt = runs.attempt ORDER BY position) AS ordered
+    ), '[]') AS phases";
 
 /// What an attempt has to do.
 #[derive(Clone, Debug, PartialEq)]

@@ -108,12 +108,12 @@ impl<'c> SqliteTransaction<'c> {
         Ok(values)
     }
 
-    fn put_frames<'a>(&self, journals: impl Iterator<Item = (RunKey, &'a [FrameRecord])>) -> rusqlite::Result<()> {
+    fn put_frames(&self, journals: &[(RunKey, &[FrameRecord])]) -> rusqlite::Result<()> {
         let mut insert = self.connection.prepare_cached(INSERT_FRAME)?;
         let mut redraw = self.connection.prepare_cached(RECORD_REDRAW)?;
         let signed = |seq: u64| i64::try_from(seq).unwrap_or(i64::MAX);
         for (run, frames) in journals {
-            for frame in frames {
+            for frame in *frames {
                 insert.execute(params![
                     run.0,
                     signed(frame.seq),
@@ -175,10 +175,7 @@ impl Transaction for SqliteTransaction<'_> {
         changed.map(|rows| rows as u64).map_err(|error| self.fault(error))
     }
 
-    async fn insert_frames<'a>(
-        &mut self,
-        journals: impl Iterator<Item = (RunKey, &'a [FrameRecord])> + Send,
-    ) -> Result<(), StoreError> {
+    async fn insert_frames(&mut self, journals: &[(RunKey, &[FrameRecord])]) -> Result<(), StoreError> {
         self.put_frames(journals).map_err(|error| self.fault(error))
     }
 

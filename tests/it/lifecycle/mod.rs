@@ -39,6 +39,7 @@ use tokio::runtime::Runtime;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::support::TestDatabase;
 use crate::support::rng::cases;
 use commands::Simulated;
 use reference::Machine;
@@ -280,15 +281,18 @@ struct World {
     started: usize,
     runs: Vec<RunId>,
     time: u64,
+    // Dropped last.
+    _database: TestDatabase,
 }
 
 impl World {
     fn new() -> Self {
         Timestamp::simulate(clock);
         let folder = tempfile::tempdir().unwrap();
-        let store = RecordingStore::open(&folder.path().join("test.db"));
+        let database = TestDatabase::of_file(&folder.path().join("test.db"));
+        let store = RecordingStore::open(&database);
         let mut world =
-            Self { folder, store, servers: Default::default(), started: 0, runs: Vec::new(), time: 1_000_000 };
+            Self { folder, _database: database, store, servers: Default::default(), started: 0, runs: Vec::new(), time: 1_000_000 };
         (0..SERVERS).for_each(|server| world.start_server(server));
         world
     }

@@ -12,10 +12,12 @@ use async_trait::async_trait;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use runtrail::journal::JournalBackend;
-use runtrail::model::{FrameRecord, Run};
+use runtrail::model::{FrameRecord, Run, Timestamp};
 use runtrail::store::{Durability, Interceptor, JournalHead, RunKey, Store, StoreCommand, StoreError, WriteOutcome};
 use tokio::runtime::Runtime;
 use tokio::sync::Mutex;
+
+use crate::support::TestDatabase;
 
 /// The store, and what was done with it.
 #[derive(Clone)]
@@ -34,9 +36,9 @@ pub struct RecordingStore {
 const WAYS: [u64; 8] = [0, 0, 0, 0, 1, 7, 60, 300];
 
 impl RecordingStore {
-    pub fn open(file: &std::path::Path) -> Self {
+    pub fn open(database: &TestDatabase) -> Self {
         let helper = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let inner = helper.block_on(Store::open_sqlite(file, Durability::Normal)).unwrap();
+        let inner = helper.block_on(database.open(Durability::Normal));
         Self { inner, helper: Arc::new(helper), history: Arc::default(), away: Arc::default(), calls: Arc::default() }
     }
 
@@ -115,5 +117,10 @@ impl Interceptor for RecordingStore {
 
     fn is_shared(&self) -> bool {
         true
+    }
+
+    /// The simulation's.
+    fn now(&self) -> Option<Timestamp> {
+        Some(Timestamp::wall())
     }
 }

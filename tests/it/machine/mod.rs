@@ -18,6 +18,7 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 
+use crate::support::TestDatabase;
 use crate::support::rng::cases;
 use crate::support::writes::{append, claim, complete, log, new_run, write};
 use steps::{Crash, Lines, Move, Standing};
@@ -52,10 +53,10 @@ struct Server {
 }
 
 impl Server {
-    fn start(file: &std::path::Path) -> Self {
+    fn start(database: &TestDatabase) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let (journal, store, writer) = runtime.block_on(async {
-            let store = Store::open_sqlite(file, Durability::Full).await.unwrap();
+            let store = database.open(Durability::Full).await;
             let (journal, writer) = Journal::new(Arc::new(store.clone()), GroupCommit::default());
             (journal, store, tokio::spawn(writer.run()))
         });
@@ -77,6 +78,7 @@ impl Server {
 pub struct World {
     /// Where the files are; a crash may leave them behind for a copy.
     folders: Vec<TempDir>,
+    database: TestDatabase,
     server: Option<Server>,
     runs: Vec<Run>,
     viewers: Vec<Viewer>,
@@ -264,19 +266,21 @@ impl World {
     fn crash(&mut self, crash: &Crash) {
         let acknowledged: Vec<usize> = self.runs.iter().map(|run| run.frames.len()).collect();
         self.turns(crash);
-        if crash.copied {
+        // Of a database on a server there is no copy to be had.
+        if crash.copied && self.database.is_sqlite() {
             let folder = tempfile::tempdir().unwrap();
             // The log last: it alone grows between checkpoints, and what is written here is too little for one.
             for name in ["test.db", "test.db-wal"] {
                 std::fs::copy(self.file().with_file_name(name), folder.path().join(name)).unwrap();
             }
+            self.database = TestDatabase::Sqlite(folder.path().join("test.db"));
             self.folders.push(folder);
         }
         self.viewers.clear();
         let server = self.server.take().unwrap();
         server.writer.abort();
         drop(server);
-        self.server = Some(Server::start(&self.file()));
+        self.server = Some(Server::start(&self.database));
         for (index, before) in acknowledged.into_iter().enumerate() {
             self.found_after(index, before, &crash.unanswered);
         }
@@ -302,7 +306,7 @@ impl World {
         // The writer ends by itself when nobody can ask it for anything any more.
         runtime.block_on(async { tokio::time::timeout(LIMIT, writer).await.expect("an end").unwrap() });
         drop((store, runtime));
-        self.server = Some(Server::start(&self.file()));
+        self.server = Some(Server::start(&self.database));
     }
 }
 
@@ -312,8 +316,9 @@ impl StateMachineTest for World {
 
     fn init_test(_: &Standing) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let server = Server::start(&folder.path().join("test.db"));
-        Self { folders: vec![folder], server: Some(server), runs: Vec::new(), viewers: Vec::new() }
+        let database = TestDatabase::of_file(&folder.path().join("test.db"));
+        let server = Server::start(&database);
+        Self { folders: vec![folder], database, server: Some(server), runs: Vec::new(), viewers: Vec::new() }
     }
 
     fn apply(mut world: Self, _: &Standing, next: Move) -> Self {

@@ -1,5 +1,6 @@
 //! The real program in a folder of its own, and a client for it.
 
+pub mod database;
 mod events;
 pub mod feed;
 pub mod forge;
@@ -11,11 +12,13 @@ pub mod rng;
 mod server;
 pub mod writes;
 
+use std::collections::HashMap;
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -23,6 +26,7 @@ use reqwest::{Client, Response, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+pub use database::TestDatabase;
 pub use events::Events;
 pub use server::Server;
 
@@ -35,6 +39,8 @@ const NOBODY: u32 = 65534;
 /// A folder with pipelines, a project and the data of a server.
 pub struct World {
     folder: TempDir,
+    /// By the data folder of the servers that use it.
+    databases: Mutex<HashMap<PathBuf, Arc<TestDatabase>>>,
 }
 
 impl World {
@@ -43,7 +49,7 @@ impl World {
         for name in ["pipelines", "project", "data"] {
             std::fs::create_dir(folder.path().join(name)).unwrap();
         }
-        Self { folder }
+        Self { folder, databases: Mutex::default() }
     }
 
     /// Writes a pipeline of one phase per command.
@@ -79,6 +85,18 @@ impl World {
 
     pub fn data(&self) -> PathBuf {
         self.folder.path().join("data")
+    }
+
+    /// The database of servers with this data folder.
+    pub fn database_of(&self, data: &Path) -> Arc<TestDatabase> {
+        let mut databases = self.databases.lock().unwrap();
+        let database = databases.entry(data.to_owned()).or_insert_with(|| Arc::new(TestDatabase::of_folder(data)));
+        Arc::clone(database)
+    }
+
+    /// The database of its servers.
+    pub fn database(&self) -> Arc<TestDatabase> {
+        self.database_of(&self.data())
     }
 
     /// The folders of attempts that are running or were not removed.
@@ -226,6 +244,7 @@ impl World {
         if !is_said && !flags.contains(&"--token") {
             program.env("RUNTRAIL_NO_TOKEN", "1");
         }
+        let database = self.database_of(data);
         let mut child = program
             // As variables, so that a test's flags win.
             .env("RUNTRAIL_ADDR", "127.0.0.1:0")
@@ -239,6 +258,7 @@ impl World {
             .arg(self.folder.path().join("pipelines"))
             .arg("--projects")
             .arg(self.project())
+            .args(if flags.contains(&"--database-url") { Vec::new() } else { database.flags() })
             .args(flags)
             .stdout(Stdio::piped())
             .spawn()
@@ -247,7 +267,6 @@ impl World {
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let url = line.trim().rsplit(' ').next().unwrap().to_owned();
         assert!(url.starts_with("http://127.0.0.1:"), "{line:?}");
-        let database = data.join("runtrail.db");
         Server { child, url, database, client: Client::builder().timeout(LIMIT).build().unwrap() }
     }
 }

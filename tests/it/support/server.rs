@@ -6,7 +6,7 @@ use super::*;
 pub struct Server {
     pub(super) child: Child,
     pub url: String,
-    pub(super) database: PathBuf,
+    pub(super) database: Arc<TestDatabase>,
     pub client: Client,
 }
 
@@ -27,9 +27,9 @@ impl Server {
 
     /// kill -9, so long ago that the leases of its workers have run out.
     pub fn kill_and_lapse(self) {
-        let database = self.database.clone();
+        let database = Arc::clone(&self.database);
         self.kill();
-        lapse(&database);
+        database.lapse_leases();
     }
 
     pub fn pid(&self) -> u32 {
@@ -133,13 +133,4 @@ impl Server {
         })
         .await;
     }
-}
-
-/// Leases of runs that wait for a person do not run out.
-fn lapse(database: &Path) {
-    let database = rusqlite::Connection::open(database).unwrap();
-    database.busy_timeout(LIMIT).unwrap();
-    // The next server finds the log as the one before has left it.
-    database.set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).unwrap();
-    database.execute("UPDATE runs SET lease_until = 1 WHERE status = 'running' AND gate IS NULL", []).unwrap();
 }
