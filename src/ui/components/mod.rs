@@ -1,6 +1,6 @@
 //! The components that pages are composed of.
 
-pub mod account;
+pub mod account_menu;
 pub mod action_feedback;
 pub mod actions;
 pub mod activity;

@@ -11,7 +11,6 @@ use crate::calls::{RerunEdited, read_offer, view_attempt, view_run};
 use crate::model::attempt::AttemptView;
 use crate::model::visible::plain;
 use crate::model::{Pipeline, Problem, Role, RunId, RunOrigin, RunView, StartOptions, Status, plan};
-use crate::ui::account::has_role;
 use crate::ui::clock::Clock;
 use crate::ui::components::action_feedback::{ActionFeedback, ActionProblem};
 use crate::ui::components::actions::RunActions;
@@ -31,6 +30,7 @@ use crate::ui::components::review::{ApprovalBanner, Exclusions, ReviewPanel, Tab
 use crate::ui::components::status::{self, StatusBadge};
 use crate::ui::components::text_with_code::TextWithCode;
 use crate::ui::components::time::{Elapsed, Moment};
+use crate::ui::current_user::has_role;
 use crate::ui::follow::{LiveRun, follow as follow_run};
 use crate::ui::format;
 
