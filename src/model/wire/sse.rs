@@ -6,8 +6,8 @@ use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
 
-use super::pages::RunListUpdate;
 use super::problem::Problem;
+use super::run_list::RunListUpdate;
 use crate::model::{FrameRecord, RunId, Status};
 
 /// Appends a frame. Its `id` is its seq, and it has no `event` line, so that a plain `onmessage` receives it.
