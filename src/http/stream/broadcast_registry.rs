@@ -80,7 +80,7 @@ impl GroupReader {
     }
 
     /// The seq of the journal's head.
-    pub fn head(&self) -> u64 {
+    pub fn head_seq(&self) -> u64 {
         self.reader.head().head
     }
 
