@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Phase, PhaseSpec, PhaseState, Pipeline, Status};
 
-const MAX_RETRY_DELAY: Duration = Duration::from_secs(3600);
+/// The longest delay before a phase's command is executed again.
+const MAX_PHASE_RETRY_DELAY: Duration = Duration::from_secs(3600);
 
 /// A condition on earlier phases (`if` in `[[phases]]`).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -185,7 +186,7 @@ impl RetryPolicy {
             return None;
         }
         let doubled = 1u64.checked_shl(tries.saturating_sub(1)).unwrap_or(u64::MAX);
-        Some(Duration::from_millis(self.delay_ms.saturating_mul(doubled)).min(MAX_RETRY_DELAY))
+        Some(Duration::from_millis(self.delay_ms.saturating_mul(doubled)).min(MAX_PHASE_RETRY_DELAY))
     }
 }
 
@@ -378,7 +379,7 @@ mod tests {
         fn retry_delay_is_bounded_and_never_shrinks(times in 0u32..200, delay_ms in any::<u64>(), tries in 1u32..200) {
             let retries = RetryPolicy { times, delay_ms, on: vec![] };
             match (retries.next_delay(tries, None), retries.next_delay(tries + 1, None)) {
-                (Some(one), Some(next)) => prop_assert!(one <= next && next <= MAX_RETRY_DELAY),
+                (Some(one), Some(next)) => prop_assert!(one <= next && next <= MAX_PHASE_RETRY_DELAY),
                 (None, Some(_)) => prop_assert!(false, "none, and then one"),
                 _ => {}
             }
