@@ -32,8 +32,9 @@ use runtrail::model::{
     Timestamp,
 };
 use runtrail::pipelines::{Catalog, Projects};
-use runtrail::runs::{self, Actor, Backend, CancelMode, RerunFrom, RerunRequest};
+use runtrail::runs::{self, Backend, CancelMode, RerunFrom, RerunRequest};
 use runtrail::store::{RunCommand, StoreCommand, WriteOutcome};
+use runtrail::testing::Actor;
 use runtrail::workspaces::Workspaces;
 use tokio::runtime::Runtime;
 use tokio::time::Instant;
