@@ -6,7 +6,11 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Phase, PhaseSpec, PhaseState, Pipeline, Status};
+use super::kinds::PhaseState;
+use super::phase::PhaseSpec;
+use super::pipeline::Pipeline;
+use super::run::Phase;
+use super::status::Status;
 
 /// The longest delay before a phase's command is executed again.
 const MAX_PHASE_RETRY_DELAY: Duration = Duration::from_secs(3600);

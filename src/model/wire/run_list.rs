@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Run, RunId, Status};
+use crate::model::run::{Run, RunId};
+use crate::model::status::Status;
 
 /// An update in the stream of the list (`event: list`).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -48,7 +49,7 @@ pub struct RunFilter {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Pin;
+    use crate::model::run::Pin;
 
     #[test]
     fn run_list_update_roundtrips() {

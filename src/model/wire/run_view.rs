@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::model::attempt::{AttemptSummary, ReviewCounts};
-use crate::model::{Frame, Pin, Run, Status};
+use crate::model::frame::Frame;
+use crate::model::run::{Pin, Run};
+use crate::model::status::Status;
 
 /// A page of frames (docs/CONTRACT.md, "Runs"). The frames, the head and the status are read in one transaction, the
 /// pin and the redraws after them.
