@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::param::{ParamValue, Params};
-use super::plan::{PhaseCondition, RetryPolicy};
+use super::phase_condition::PhaseCondition;
+use super::retry_policy::RetryPolicy;
 
 /// A phase as its pipeline declares it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

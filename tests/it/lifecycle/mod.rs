@@ -25,8 +25,8 @@ use runtrail::approvals::{self, DecisionRequest};
 use runtrail::engine::{Engine, EngineOptions};
 use runtrail::journal::{GroupCommit, Journal, JournalBackend as _};
 use runtrail::model::pipeline::OnInterrupt;
-use runtrail::model::plan::RetryPolicy;
 use runtrail::model::queue::{BusyPolicy, Concurrency};
+use runtrail::model::retry_policy::RetryPolicy;
 use runtrail::model::{
     ApprovalRule, AuthMethod, Param, ParamInput, ParamKind, PhaseSpec, Pipeline, Problem, Role, Run, RunId, Status,
     Timestamp,
