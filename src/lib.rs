@@ -66,6 +66,7 @@ pub mod workspaces;
 /// What integration tests use besides the public modules.
 #[cfg(feature = "ssr")]
 pub mod testing {
+    pub use crate::access::Actor;
     pub use crate::http::route_paths;
 }
 

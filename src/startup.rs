@@ -1,12 +1,12 @@
 //! The composition root: opens the data folder and the store, builds the parts of the server, starts their background
 //! tasks, serves, and shuts down in order.
 
-mod bind;
 mod confinement;
 mod data_dir;
 mod database_probe;
 mod error;
 mod inherited_files;
+mod listen_policy;
 mod modes;
 mod open_files;
 mod signals;
@@ -60,7 +60,7 @@ pub async fn serve(args: ServeArgs) -> Result<(), StartError> {
         Some(file) => Some(access::read_token_file(file)?),
         None => args.token.clone(),
     };
-    bind::check(args.addr, args.is_exposed(), configured_token.as_deref())?;
+    listen_policy::check(args.addr, args.is_exposed(), configured_token.as_deref())?;
     let umask = modes::restrict_umask();
     let run_as = find_run_as(&args)?;
     let data_dir = data_dir::create(&args.data.data_dir()?)?;
@@ -239,7 +239,7 @@ impl Server {
         };
         let access = Access::new(&token, Arc::new(self.store.clone()), Arc::new(journal.clone()), &self.stop);
         tokio::spawn(access.clone().watch(self.stop.clone()));
-        Ok((Some(access), bind::is_strong(&token)))
+        Ok((Some(access), listen_policy::is_strong(&token)))
     }
 
     fn http_options(
@@ -300,9 +300,9 @@ fn server_token(configured: Option<String>, no_token: bool, data_dir: &Path) -> 
         }
         None => access::read_or_create_token(data_dir)?,
     };
-    if !bind::is_strong(&token) {
+    if !listen_policy::is_strong(&token) {
         tracing::warn!(
-            min_chars = bind::MIN_STRONG_TOKEN_CHARS,
+            min_chars = listen_policy::MIN_STRONG_TOKEN_CHARS,
             "the token is short and can be guessed; a better one: `openssl rand -hex 16`"
         );
     }

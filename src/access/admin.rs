@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::Actor;
 use super::credential_cache::CredentialCache;
 use super::expiry::is_session_valid;
 use super::secret::{self, TOKEN_PREFIX};
@@ -12,7 +13,6 @@ use crate::model::audit::{AuditAction, AuditFilter, AuditPage};
 use crate::model::identity::{OWNER, is_name};
 use crate::model::visible::plain;
 use crate::model::{Problem, ProblemCode, Role, Timestamp};
-use crate::runs::Actor;
 use crate::store::{AddLoginCode, AddToken, EndSession, RevokeToken, Store, StoredCode, StoredSession, StoredToken};
 
 /// Entries on a page of the audit log by default.

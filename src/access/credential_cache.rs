@@ -5,9 +5,9 @@
 //! valid credentials are cached, so that guesses take no memory.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio_util::sync::CancellationToken;
 
 use super::expiry;
@@ -92,7 +92,7 @@ impl CredentialCache {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Digest, CacheEntry>> {
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+        self.entries.lock()
     }
 
     /// The valid credential with this digest, and the signal that it is no longer valid. `read` reads the database;
@@ -215,7 +215,7 @@ impl CredentialCache {
 
 /// Whether [`AUDIT_INTERVAL_MS`] has passed since the last time. A clock that was set back counts as passed.
 fn may_audit(last: &Mutex<Option<Timestamp>>, now: Timestamp) -> bool {
-    let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut last = last.lock();
     let may = last.is_none_or(|last| now.0.saturating_sub(last.0) >= AUDIT_INTERVAL_MS || now < last);
     if may {
         *last = Some(now);

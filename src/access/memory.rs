@@ -1,8 +1,7 @@
 //! Tokens and sessions in memory, for tests of the guard with a paused clock.
 
-use std::sync::{Mutex, PoisonError};
-
 use async_trait::async_trait;
+use parking_lot::Mutex;
 
 use super::{AccessReader, AccessWriter};
 use crate::journal::WriteError;
@@ -24,7 +23,7 @@ struct AccessTables {
 
 impl MemoryAccessStore {
     fn with<T>(&self, work: impl FnOnce(&mut AccessTables) -> T) -> T {
-        work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        work(&mut self.0.lock())
     }
 
     pub fn audit(&self) -> Vec<NewAudit> {

@@ -1,6 +1,8 @@
 //! Who may use the server: its own token, named tokens, browser sessions, and login codes that work once. Secrets are
-//! random and stored as digests. [`policy`] says which role a request needs. Knows the store, not HTTP.
+//! random and stored as digests. An [`Actor`] is who makes a request, and [`policy`] says which role it needs. Knows
+//! the store, not HTTP.
 
+mod actor;
 mod admin;
 mod audit_file;
 mod credential_cache;
@@ -24,11 +26,12 @@ use crate::journal::{Journal, WriteError};
 use crate::model::audit::AuditAction;
 use crate::model::identity::OWNER;
 use crate::model::{AuthMethod, Problem, ProblemCode, Role, Timestamp};
-use crate::runs::{Actor, OUTCOME_DONE, audit_via, refused_outcome};
 use crate::store::{
     AddSession, Digest, EndSession, GuardedCommand, NewAudit, RecordAudit, RedeemLoginCode, Store, StoreError,
     StoredCode, StoredSession, StoredToken, TouchSession, TouchToken,
 };
+pub use actor::{Actor, refused_outcome, trigger_audit_entry};
+use actor::{OUTCOME_DONE, audit_via};
 pub use admin::{AccessAdmin, parse_lifetime_ms, read_audit};
 pub use audit_file::{AuditFile, AuditFileError};
 use credential_cache::{CredentialCache, StoredCredential};

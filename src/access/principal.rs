@@ -5,10 +5,10 @@ use std::net::SocketAddr;
 use subtle::ConstantTimeEq as _;
 use tokio_util::sync::CancellationToken;
 
+use super::Actor;
 use super::Purpose;
 use crate::model::identity::OWNER;
 use crate::model::{AuthMethod, CurrentUser, Problem, ProblemCode, Role};
-use crate::runs::Actor;
 use crate::store::Digest;
 
 /// Who makes a request, and what they may do.

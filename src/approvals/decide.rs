@@ -1,10 +1,11 @@
 //! Approves or rejects a run that waits for a person.
 
+use crate::access::{Actor, refused_outcome};
 use crate::model::audit::AuditAction;
 use crate::model::kinds::{Approval, ApprovalState};
 use crate::model::pipeline::Approvers;
 use crate::model::{ApprovalDecision, ApprovalRequest, FramePayload, Problem, ProblemCode, Run};
-use crate::runs::{Actor, Backend, ChangeError, committed_run, get, refused_outcome, retry_on_conflict, run_id};
+use crate::runs::{Backend, ChangeError, committed_run, get, retry_on_conflict, run_id};
 use crate::store::{DecideApproval, NewAudit, NewFrame, RecordAudit, RunKey, RunWrite};
 
 /// The longest note of a decision.

@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use leptos::prelude::use_context;
 
+use crate::access::Actor;
 use crate::access::{Access, AccessAdmin, NoAccessControl, Principal, forbidden};
 use crate::model::{Problem, ProblemCode, Role};
-use crate::runs::{Actor, Backend};
+use crate::runs::Backend;
 
 /// Changes the response to the current request.
 pub trait ResponseControl: Send + Sync {

@@ -6,12 +6,12 @@ use std::io;
 use std::path::Path;
 use std::pin::pin;
 use std::process::{ExitStatus, Stdio};
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::Pid;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::Command;
 
@@ -90,8 +90,8 @@ impl Drop for OwnProcess {
     }
 }
 
-fn own_processes() -> std::sync::MutexGuard<'static, BTreeSet<i32>> {
-    OWN_PROCESSES.lock().unwrap_or_else(PoisonError::into_inner)
+fn own_processes() -> MutexGuard<'static, BTreeSet<i32>> {
+    OWN_PROCESSES.lock()
 }
 
 /// Makes this process the parent of all orphans below it, so that [`run`] finds them.

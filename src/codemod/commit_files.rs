@@ -7,11 +7,12 @@ use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, ChildStdin, ChildStdout};
-use std::sync::{Mutex, PoisonError, mpsc};
+use std::sync::mpsc;
 use std::thread;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use parking_lot::Mutex;
 
 use super::command::OwnProcess;
 use super::git::{GitError, TIME_LIMIT};
@@ -132,8 +133,7 @@ impl CommitFiles {
             Ok(BlobContent::TooLarge(size)) => Err(SkipReason::TooLarge(size)),
             Err(error) => {
                 let reason = error.to_string();
-                let lock = self.unreadable.lock();
-                lock.unwrap_or_else(PoisonError::into_inner).push((path.to_owned(), reason.clone()));
+                self.unreadable.lock().push((path.to_owned(), reason.clone()));
                 Err(SkipReason::Unreadable(reason))
             }
         }
@@ -151,7 +151,7 @@ impl CommitFiles {
 
     /// The files that git could not read so far, with its reasons: their objects are missing or damaged.
     pub fn unreadable(&self) -> Vec<(String, String)> {
-        self.unreadable.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.unreadable.lock().clone()
     }
 
     /// The files among these that are neither in git's objects nor in the user's working tree.
@@ -178,12 +178,11 @@ impl CommitFiles {
     }
 
     fn read(&self, object: &str) -> io::Result<BlobContent> {
-        let lock = || self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        let idle = lock().pop();
+        let idle = self.idle.lock().pop();
         let mut batch = idle.map_or_else(|| CatFile::start(&self.store), Ok)?;
         let content = batch.read(object)?;
         // A process that failed is not used again.
-        lock().push(batch);
+        self.idle.lock().push(batch);
         Ok(content)
     }
 }

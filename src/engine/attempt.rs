@@ -1,8 +1,9 @@
 //! One claimed attempt: its lease, its stop signals, and what all steps of the attempt read and write under that lease.
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -118,7 +119,7 @@ impl Attempt {
         if let Some(stuck) = stuck {
             let failure = stuck_failure(&stuck);
             write.frames.push(NewFrame::now(Some(Arc::clone(phase)), &FramePayload::Error(failure)));
-            self.stuck.lock().unwrap_or_else(PoisonError::into_inner).push(stuck);
+            self.stuck.lock().push(stuck);
         }
         if write.frames.is_empty() {
             return Ok(());
@@ -128,7 +129,7 @@ impl Attempt {
 
     /// Adds the processes that could not be ended to the attempt's outcome.
     pub(super) fn with_stuck_processes(&self, mut outcome: AttemptOutcome) -> AttemptOutcome {
-        for stuck in self.stuck.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+        for stuck in self.stuck.lock().iter() {
             let failure = stuck_failure(stuck);
             outcome.reason += &format!("; {}", failure.message);
             match (&mut outcome.error, outcome.to) {

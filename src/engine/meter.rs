@@ -1,8 +1,9 @@
 //! Measures what an attempt uses of its [`Limits`], and records the first limit that it reaches.
 
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::OnceLock;
 use std::time::Duration;
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -122,9 +123,8 @@ impl Meter {
         }
     }
 
-    /// A poisoned lock is safe to use: the counters are valid between any two statements.
-    fn lock(&self) -> std::sync::MutexGuard<'_, UsageCounter> {
-        self.usage.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, UsageCounter> {
+        self.usage.lock()
     }
 }
 

@@ -4,7 +4,7 @@
 //! writes, and one that prints slowly without delay. If the journal cannot keep up, the pipes fill and the command
 //! blocks.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt};
@@ -256,7 +256,7 @@ fn to_items(
 
 /// Applies a report of the command. Returns the failure to journal in its place, if it is refused.
 fn apply_report(payload: &FramePayload, report: &SharedReport) -> Result<(), Failure> {
-    let mut report = report.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut report = report.lock();
     match payload {
         FramePayload::Error(failure) => report.error = Some(failure.message.clone()),
         FramePayload::Output(output) => report.accept_output(output)?,

@@ -1,7 +1,8 @@
 //! What a phase's command reports that affects its attempt: its last error, and the values it outputs for later phases.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
+
+use parking_lot::Mutex;
 
 use crate::model::kinds::{Failure, Output};
 

@@ -1,6 +1,6 @@
 //! Runs one phase: its command, and the retries that its pipeline allows.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use futures::FutureExt;
 
@@ -111,7 +111,7 @@ impl PhaseRunner<'_> {
         if outcome.is_success() && spec.background {
             self.background.keep(name, command, meter).await;
         }
-        let report = std::mem::take(&mut *report.lock().unwrap_or_else(PoisonError::into_inner));
+        let report = std::mem::take(&mut *report.lock());
         Ok((outcome, report))
     }
 }

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::attempt::Attempt;
-use super::command::shortage::{FIRST_RETRY_DELAY, MAX_RETRY_DELAY, REPORT_AFTER, Transient};
+use super::command::shortage::{
+    FIRST_SHORTAGE_RETRY_DELAY, MAX_SHORTAGE_RETRY_DELAY, REPORT_SHORTAGE_AFTER, Transient,
+};
 use crate::journal::WriteError;
 use crate::model::FramePayload;
 use crate::model::kinds::Failure;
@@ -32,13 +34,13 @@ pub(super) async fn retry_while_short<T, E: Transient, F>(
 where
     F: Future<Output = Result<T, E>>,
 {
-    let (began, mut delay, mut is_reported) = (Instant::now(), FIRST_RETRY_DELAY, false);
+    let (began, mut delay, mut is_reported) = (Instant::now(), FIRST_SHORTAGE_RETRY_DELAY, false);
     loop {
         let error = match operation().await {
             Err(error) if error.is_transient() => error,
             result => return Ok(RetryResult::Done(result)),
         };
-        if !is_reported && began.elapsed() >= REPORT_AFTER {
+        if !is_reported && began.elapsed() >= REPORT_SHORTAGE_AFTER {
             is_reported = true;
             journal_shortage(attempt, phase, waiting, &error.to_string()).await?;
         }
@@ -46,7 +48,7 @@ where
             () = tokio::time::sleep(delay) => {}
             () = attempt.signals.stopping() => return Ok(RetryResult::Stopped),
         }
-        delay = (delay * 2).min(MAX_RETRY_DELAY);
+        delay = (delay * 2).min(MAX_SHORTAGE_RETRY_DELAY);
     }
 }
 

@@ -1,8 +1,9 @@
 //! What all parts of an engine share.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 
 use super::options::EngineOptions;
@@ -70,8 +71,7 @@ impl RunningRuns {
         runs.get(&run).inspect(|run| run.renew.notify_one()).is_some()
     }
 
-    /// A poisoned lock is safe to use: the map is valid between any two statements.
     fn lock(&self) -> MutexGuard<'_, HashMap<RunKey, RunningRun>> {
-        self.runs.lock().unwrap_or_else(PoisonError::into_inner)
+        self.runs.lock()
     }
 }

@@ -67,6 +67,17 @@ enum StreamState {
     Open(Watchdog),
 }
 
+/// What the page last learned about the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ServerContact {
+    /// The stream delivers, or nothing has failed yet.
+    Assumed,
+    /// The last poll since the stream was lost was answered.
+    PollAnswered,
+    /// The stream was lost or a poll has failed, and nothing was answered since.
+    Lost,
+}
+
 /// A subscription that was not opened for this long is asked for again: the request or its answer was missed.
 pub(crate) const OPEN_TIMEOUT_MS: u64 = 10_000;
 
@@ -77,18 +88,15 @@ pub struct PageConnection {
     lifecycle: Lifecycle,
     stream: StreamState,
     polls: PollSchedule,
+    contact: ServerContact,
     /// The run may write more frames.
     is_active: bool,
     /// The server has frames that the page lacks.
     is_behind: bool,
     /// Frames are missing that the open stream will not bring.
     has_gap: bool,
-    /// The last poll since the stream was lost was answered.
-    is_poll_answered: bool,
     /// The browser reports no network. It may be wrong about a server on this machine.
     is_offline: bool,
-    /// The server answered after everything else that is known.
-    is_reachable: bool,
     is_visible: bool,
 }
 
@@ -100,25 +108,24 @@ impl PageConnection {
             lifecycle: Lifecycle::Idle,
             stream: StreamState::Closed,
             polls: PollSchedule::new(intervals.poll_ms),
+            contact: ServerContact::Assumed,
             is_active,
             is_behind: false,
             has_gap: false,
-            is_poll_answered: false,
             is_offline: false,
-            is_reachable: true,
             is_visible: true,
         }
     }
 
     /// What the chip shows.
     pub fn state(&self) -> ConnectionState {
-        if self.is_offline && !self.is_reachable {
+        if self.is_offline && self.contact == ServerContact::Lost {
             return ConnectionState::Offline;
         }
         match self.stream {
             StreamState::Open(_) => ConnectionState::Live,
             _ if self.lifecycle == Lifecycle::Deleted || !self.needs_stream() => ConnectionState::Ended,
-            _ if self.is_poll_answered => ConnectionState::Polling,
+            _ if self.contact == ServerContact::PollAnswered => ConnectionState::Polling,
             StreamState::Closed | StreamState::Pending { was_lost: false, .. } => ConnectionState::Connecting,
             StreamState::Pending { was_lost: true, .. } => ConnectionState::Retrying,
         }
@@ -175,7 +182,7 @@ impl PageConnection {
                 if let StreamState::Pending { .. } = self.stream {
                     self.stream = StreamState::Open(Watchdog::new(now));
                     (self.is_active, self.is_behind) = (is_active, head > cursor);
-                    (self.is_poll_answered, self.is_reachable) = (false, true);
+                    self.contact = ServerContact::Assumed;
                     self.polls.clear_failures();
                 }
                 if after > cursor {
@@ -192,7 +199,10 @@ impl PageConnection {
             FeedEvent::Ended => {
                 actions.push(Action::Unsubscribe);
                 self.stream = StreamState::Closed;
-                (self.is_active, self.is_behind, self.is_poll_answered) = (false, false, false);
+                (self.is_active, self.is_behind) = (false, false);
+                if self.contact == ServerContact::PollAnswered {
+                    self.contact = ServerContact::Assumed;
+                }
                 // A re-run may have begun since: a poll finds it.
                 self.polls.schedule_soon(now, random);
             }
@@ -206,7 +216,7 @@ impl PageConnection {
         match *event {
             FeedEvent::Polled { head, is_active, .. } => {
                 let is_behind = head > cursor;
-                (self.is_poll_answered, self.is_reachable) = (true, true);
+                self.contact = ServerContact::PollAnswered;
                 self.has_gap &= is_behind;
                 if !self.is_open() {
                     (self.is_active, self.is_behind) = (is_active, is_behind);
@@ -214,14 +224,13 @@ impl PageConnection {
                 self.polls.on_answer(is_behind, now);
             }
             FeedEvent::PollFailed(PollError::Unavailable { retry_after_ms }) => {
-                self.is_poll_answered = false;
                 self.polls.on_failure(retry_after_ms, now, random);
                 if self.is_offline && self.is_open() {
                     // The browser was right.
                     actions.push(Action::Suspend);
                     self.await_stream(now + OPEN_TIMEOUT_MS, now, random);
                 }
-                self.is_reachable &= self.is_open();
+                self.contact = if self.is_open() { ServerContact::Assumed } else { ServerContact::Lost };
             }
             FeedEvent::PollFailed(PollError::RunNotFound) => self.lifecycle = Lifecycle::Deleted,
             // The page is about to be replaced by one with the server's history.
@@ -265,7 +274,6 @@ impl PageConnection {
     const fn on_activity(&mut self, now: u64) {
         if let StreamState::Open(watchdog) = &mut self.stream {
             *watchdog = Watchdog::new(now);
-            self.is_reachable = true;
         }
     }
 
@@ -284,7 +292,7 @@ impl PageConnection {
     /// `renew_at`.
     fn await_stream(&mut self, renew_at: u64, now: u64, random: f64) {
         if self.is_open() {
-            (self.is_poll_answered, self.is_reachable) = (false, false);
+            self.contact = ServerContact::Lost;
             self.polls.schedule_soon(now, random);
         }
         self.stream = StreamState::Pending { renew_at, was_lost: true };

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use crate::access::Actor;
 use crate::model::form::parse_form;
 use crate::model::{FormPrefill, Problem, Run};
-use crate::runs::{self, Actor, Backend, RerunFrom, RerunRequest, find_attempt, run_not_found};
+use crate::runs::{self, Backend, RerunFrom, RerunRequest, find_attempt, run_not_found};
 
 /// The fields of a submitted form.
 #[derive(Clone, Default)]

@@ -1,25 +1,26 @@
 //! Hooks: a forge's delivery starts a run. `lookup` finds the hook and its secret, [`signature`] proves who sent a
-//! delivery, [`delivery`] reads its headers, [`payload`] its body, [`condition`] decides whether it starts a run, and
-//! `deliver` starts it. `task` warns of weak secrets.
+//! delivery, [`delivery_headers`] reads its event and id, [`payload`] its body, [`condition`] decides whether it starts
+//! a run, and `handle_delivery` starts it. `delivery_list` is the list of deliveries, and `weak_secrets` warns of
+//! secrets that can be guessed.
 //!
 //! Only the signature is evidence, and it covers the body as it was received; the headers that name an event and a
 //! delivery are not signed. Nothing here knows HTTP beyond the names and values of headers.
 
 pub mod condition;
-mod deliver;
-mod deliveries;
-pub mod delivery;
+pub mod delivery_headers;
+mod delivery_list;
+mod handle_delivery;
 mod header;
 mod lookup;
 pub mod payload;
 pub mod secret;
 pub mod signature;
-mod task;
+mod weak_secrets;
 
-pub use deliver::{HookOutcome, deliver, duplicate_message};
-pub use deliveries::{list_deliveries, record_delivery};
-pub use delivery::{DeliveryHeaders, KeyBy};
+pub use delivery_headers::{DeliveryHeaders, KeyBy};
+pub use delivery_list::{list_deliveries, record_delivery};
+pub use handle_delivery::{HookOutcome, duplicate_message, handle_delivery};
 pub use lookup::{faults, find_hook};
 pub use secret::{HookSecretError, Secret};
 pub use signature::Signature;
-pub use task::warn_of_weak_secrets;
+pub use weak_secrets::warn_of_weak_secrets;

@@ -7,9 +7,9 @@ use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{ConnectInfo, FromRequestParts, Path, Query};
 use axum::http::request::Parts;
 
+use crate::access::Actor;
 use crate::access::Principal;
 use crate::model::{Problem, ProblemCode};
-use crate::runs::Actor;
 
 /// The result of a handler. A [`Problem`] becomes an `application/problem+json` response.
 pub type ApiResult<T> = Result<T, Problem>;

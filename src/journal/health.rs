@@ -3,8 +3,10 @@
 //! [`Condition`] is the rule, pure: moments are durations since any fixed one. [`Health`] is what the writer updates
 //! and the rest of the program reads.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
 
 use crate::model::{Outage, OutageKind, Problem, ProblemCode, Timestamp};
 use crate::store::StoreError;
@@ -84,7 +86,7 @@ impl Health {
     }
 
     fn with<T>(&self, work: impl FnOnce(&mut State) -> T) -> T {
-        work(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
+        work(&mut self.state.lock())
     }
 
     /// A call begins.

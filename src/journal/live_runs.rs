@@ -80,7 +80,8 @@ impl LiveRun {
         let Some(last) = frames.last().map(|frame| frame.seq) else { return };
         lock(&self.ring).push_new(frames);
         // The status is that of the newest frame: readers must not see an end before the frames up to it.
-        let head = if last < newest.head { JournalHead { head: last, status: Status::Running, ..newest } } else { newest };
+        let head =
+            if last < newest.head { JournalHead { head: last, status: Status::Running, ..newest } } else { newest };
         self.publish_head(head);
     }
 

@@ -1,7 +1,9 @@
 //! Masks the secrets of runs in everything that is written of them.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
 
 use crate::secrets::{Patterns, mask_json, mask_text};
 use crate::store::{RunKey, RunWrite};
@@ -24,7 +26,7 @@ pub struct MaskGuard {
 
 impl Drop for MaskGuard {
     fn drop(&mut self) {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.known.lock();
         // Another worker may have the run by now.
         if known.get(&self.run).is_some_and(|secrets| Arc::ptr_eq(secrets, &self.secrets)) {
             known.remove(&self.run);
@@ -34,12 +36,12 @@ impl Drop for MaskGuard {
 
 impl Masks {
     pub fn add(&self, run: RunKey, secrets: Arc<Patterns>) -> MaskGuard {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(run, Arc::clone(&secrets));
+        self.known.lock().insert(run, Arc::clone(&secrets));
         MaskGuard { run, secrets, known: Arc::clone(&self.known) }
     }
 
     pub fn of(&self, run: RunKey) -> Option<Arc<Patterns>> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).get(&run).cloned()
+        self.known.lock().get(&run).cloned()
     }
 
     /// The write with its run's secrets masked.

@@ -91,7 +91,9 @@ impl Relay {
             match self.journal.backend.head(run).await {
                 Ok(head) => self.publish_head(run, head).await,
                 Err(StoreError::Gone) => self.journal.live_runs.mark_deleted(run),
-                Err(error) => tracing::warn!(run = run.0, %error, "cannot read the head of a run; its readers may be late"),
+                Err(error) => {
+                    tracing::warn!(run = run.0, %error, "cannot read the head of a run; its readers may be late")
+                }
             }
         }
         self.journal.list_feed.forget();

@@ -3,7 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use super::kinds::Outcome;
-use super::{Params, Phase, Run, RunOrigin, Status, Timestamp};
+use super::origin::RunOrigin;
+use super::param::Params;
+use super::run::{Phase, Run};
+use super::status::Status;
+use super::time::Timestamp;
 
 /// One execution of a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::ApprovalDecision;
+use super::run::ApprovalDecision;
 
 /// The parent of these folders, beside the parent of the workspaces.
 const FOLDER: &str = "attempts";

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Timestamp;
 use super::run::RunId;
+use super::time::Timestamp;
 
 /// An audited action, done or refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

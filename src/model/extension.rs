@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::Pipeline;
 use super::kinds::FixSafety;
+use super::pipeline::Pipeline;
 
 /// A program of the operator's choice that reports findings as SARIF.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

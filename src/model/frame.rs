@@ -10,8 +10,8 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
-use super::Timestamp;
 use super::payload::FramePayload;
+use super::time::Timestamp;
 
 /// An entry of a run's journal.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -114,10 +114,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::model::Status;
     use crate::model::kinds::{
         Finding, FixSafety, Log, LogStream, PhaseChange, PhaseState, Progress, StatusChange, Text, Unknown,
     };
+    use crate::model::status::Status;
 
     fn any_payload() -> impl Strategy<Value = FramePayload> {
         let text = || any::<String>();

@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::ParamInput;
 use super::condition::PayloadCondition;
 pub use super::json_pointer::is_json_pointer;
+use super::param::ParamInput;
 
 /// The webhook of a pipeline (`[hook]` in its file), without the secret itself.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Status, Timestamp};
+use super::status::Status;
+use super::time::Timestamp;
 
 /// The maximum size of a [`Log`] frame's line in UTF-8. Longer lines are split.
 pub const MAX_LINE_BYTES: usize = 64 * 1024;
@@ -80,8 +81,8 @@ pub enum LogStream {
     Stderr,
     /// Both, in the order in which they were written ([`OutputMode::Merged`] and [`OutputMode::Tty`]).
     ///
-    /// [`OutputMode::Merged`]: super::OutputMode::Merged
-    /// [`OutputMode::Tty`]: super::OutputMode::Tty
+    /// [`OutputMode::Merged`]: super::phase::OutputMode::Merged
+    /// [`OutputMode::Tty`]: super::phase::OutputMode::Tty
     Output,
 }
 

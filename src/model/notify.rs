@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::hook::SecretLocation;
-use super::{FinalStatus, Run, Status};
+use super::run::Run;
+use super::status::{FinalStatus, Status};
 
 pub const MAX_DELIVERY_ATTEMPTS: u32 = 8;
 

@@ -3,7 +3,9 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::model::{ApprovalRequest, Params, Pin, Timestamp};
+use crate::model::param::Params;
+use crate::model::run::{ApprovalRequest, Pin};
+use crate::model::time::Timestamp;
 
 fn receiver(to: ReceiverAddress, on: &[NotifyEvent]) -> NotifyTarget {
     NotifyTarget { to, secret: Some(SecretLocation::Env("SECRET".into())), on: on.to_vec() }

@@ -120,11 +120,35 @@ impl FramePayload {
         Self::from_known_kind(kind, &data).unwrap_or_else(|| Self::Other(Unknown { kind: kind.to_owned(), data }))
     }
 
+    /// Whether only the engine may write this payload. A command that could report it could forge the state of its run.
+    const fn is_engine_only(&self) -> bool {
+        match self {
+            Self::Status(_)
+            | Self::Phase(_)
+            | Self::Approval(_)
+            | Self::Origin(_)
+            | Self::Notification(_)
+            | Self::Cancel(_)
+            | Self::Notice(_) => true,
+            Self::Log(_)
+            | Self::Finding(_)
+            | Self::Patch(_)
+            | Self::Tool(_)
+            | Self::ToolResult(_)
+            | Self::Token(_)
+            | Self::Reasoning(_)
+            | Self::Error(_)
+            | Self::Progress(_)
+            | Self::Outcome(_)
+            | Self::Output(_)
+            | Self::Other(_) => false,
+        }
+    }
+
     /// Parses a report that a command printed (docs/CONTRACT.md, "Pipeline files"): `::frame {…}`, with the data
     /// beside `kind` or in an object `data`, or `::output name=value`.
     ///
-    /// `None` leaves the line a log line: it is malformed, or of a kind that only the engine may write. Otherwise a
-    /// command could forge the state of its run.
+    /// `None` leaves the line a log line: it is malformed, or of a kind that only the engine may write.
     pub fn parse_report(line: &str) -> Option<Self> {
         if let Some((name, value)) = line.strip_prefix("::output ").and_then(|rest| rest.split_once('=')) {
             let output = Output { name: name.trim().to_owned(), value: value.to_owned() };
@@ -133,15 +157,12 @@ impl FramePayload {
         let text = line.strip_prefix("::frame ")?;
         let Value::Object(mut fields) = serde_json::from_str(text).ok()? else { return None };
         let Value::String(kind) = fields.remove("kind")? else { return None };
-        if matches!(kind.as_str(), "status" | "phase" | "approval" | "origin" | "notification" | "cancel" | "notice") {
-            return None;
-        }
         let data = match fields.remove("data") {
             Some(data @ Value::Object(_)) if fields.is_empty() => data,
             Some(_) => return None,
             None => Value::Object(fields),
         };
-        Self::from_known_kind(&kind, &data)
+        Self::from_known_kind(&kind, &data).filter(|payload| !payload.is_engine_only())
     }
 }
 
@@ -187,6 +208,9 @@ mod tests {
             r#"::frame {"kind":"status","from":"running","to":"completed","reason":"forged"}"#,
             r#"::frame {"kind":"phase","name":"x","state":"completed"}"#,
             r#"::frame {"kind":"approval","question":"?","state":"approved"}"#,
+            r#"::frame {"kind":"origin","by":"a schedule"}"#,
+            r#"::frame {"kind":"cancel","by":"x","kill_at":"2026-11-21T10:00:00.000Z","force":false}"#,
+            r#"::frame {"kind":"notice","code":"x","message":"y"}"#,
             r#"::frame {"kind":"notification","url":"http://a/","event":"run.finished","state":"delivered","try":1}"#,
         ] {
             assert_eq!(FramePayload::parse_report(line), None, "{line}");
@@ -197,8 +221,9 @@ mod tests {
         #[test]
         fn report_never_panics_nor_forges(line in "::frame .*") {
             if let Some(payload) = FramePayload::parse_report(&line) {
+                let kind = payload.kind();
                 let is_the_engines =
-                    matches!(payload, FramePayload::Status(_) | FramePayload::Phase(_) | FramePayload::Approval(_) | FramePayload::Notification(_));
+                    ["status", "phase", "approval", "origin", "notification", "cancel", "notice"].contains(&kind);
                 prop_assert!(!is_the_engines && !matches!(payload, FramePayload::Other(_)));
             }
         }

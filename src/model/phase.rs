@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::param::{ParamValue, Params};
-use super::plan::{PhaseCondition, RetryPolicy};
+use super::phase_condition::PhaseCondition;
+use super::retry_policy::RetryPolicy;
 
 /// A phase as its pipeline declares it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -109,10 +110,10 @@ pub enum ApprovalRule {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ApprovalConditions {
-    /// This parameter, a [`ParamKind::Boolean`](super::ParamKind::Boolean), is true.
+    /// This parameter, a [`ParamKind::Boolean`](super::param::ParamKind::Boolean), is true.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub param: Option<String>,
-    /// This parameter, a [`ParamKind::Boolean`](super::ParamKind::Boolean), is not true.
+    /// This parameter, a [`ParamKind::Boolean`](super::param::ParamKind::Boolean), is not true.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unless: Option<String>,
     /// The attempt has patches to review.

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::Retention;
 use super::hook::Hook;
 use super::limits::Limits;
 use super::notify::NotifyTarget;
@@ -13,6 +12,7 @@ use super::param::{Param, ParamError, ParamInput, ParamKind, ParamValue, Params}
 pub use super::phase::Approvers;
 use super::phase::PhaseSpec;
 use super::queue::{Concurrency, ConcurrencyGroup};
+use super::retention::Retention;
 use super::sandbox::Sandbox;
 use super::schedule::{Schedule, UpcomingRun};
 use super::secret::Secrets;

@@ -1,81 +1,11 @@
-//! Which phases run: conditions on earlier phases, resuming, and retries. Pure.
+//! Which phases run: conditions on earlier phases, and resuming. Pure.
 
-use std::fmt;
-use std::str::FromStr;
-use std::time::Duration;
-
-use serde::{Deserialize, Serialize};
-
-use super::{Phase, PhaseSpec, PhaseState, Pipeline, Status};
-
-const MAX_RETRY_DELAY: Duration = Duration::from_secs(3600);
-
-/// A condition on earlier phases (`if` in `[[phases]]`).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub enum PhaseCondition {
-    /// No earlier phase without `continue_on_error` failed.
-    Success,
-    /// An earlier phase without `continue_on_error` failed.
-    Failure,
-    Always,
-    /// An earlier phase ended in this state.
-    Phase(String, PhaseState),
-}
-
-/// The text is not a condition.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "`{0}` is no condition; it is success, failure, always, or an earlier phase and what became of it, such as lint.failed"
-)]
-pub struct InvalidCondition(String);
-
-impl FromStr for PhaseCondition {
-    type Err = InvalidCondition;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let outcome = |word| match word {
-            "completed" => Some(PhaseState::Completed),
-            "failed" => Some(PhaseState::Failed),
-            "skipped" => Some(PhaseState::Skipped),
-            _ => None,
-        };
-        match (text, text.rsplit_once('.')) {
-            ("success", _) => Ok(Self::Success),
-            ("failure", _) => Ok(Self::Failure),
-            ("always", _) => Ok(Self::Always),
-            (_, Some((name, word))) if !name.is_empty() => outcome(word)
-                .map(|state| Self::Phase(name.to_owned(), state))
-                .ok_or_else(|| InvalidCondition(text.to_owned())),
-            _ => Err(InvalidCondition(text.to_owned())),
-        }
-    }
-}
-
-impl TryFrom<String> for PhaseCondition {
-    type Error = InvalidCondition;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        text.parse()
-    }
-}
-
-impl fmt::Display for PhaseCondition {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Success => f.write_str("success"),
-            Self::Failure => f.write_str("failure"),
-            Self::Always => f.write_str("always"),
-            Self::Phase(name, state) => write!(f, "{name}.{}", state.as_str()),
-        }
-    }
-}
-
-impl From<PhaseCondition> for String {
-    fn from(condition: PhaseCondition) -> Self {
-        condition.to_string()
-    }
-}
+use super::kinds::PhaseState;
+use super::phase::PhaseSpec;
+use super::phase_condition::PhaseCondition;
+use super::pipeline::Pipeline;
+use super::run::Phase;
+use super::status::Status;
 
 /// A phase and how it ended.
 #[derive(Clone, Debug, PartialEq)]
@@ -164,51 +94,14 @@ pub fn interrupted_phase(phases: &[Phase], ended: Status) -> Option<usize> {
     (from_outside && matches!(ended, Status::Interrupted | Status::Cancelled)).then_some(last)
 }
 
-/// How often and when a phase is retried.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct RetryPolicy {
-    /// The number of retries.
-    pub times: u32,
-    /// The delay before the first retry in milliseconds. It doubles with each retry, up to an hour.
-    pub delay_ms: u64,
-    /// The exit codes that are retried; if empty, every failure is.
-    pub on: Vec<i32>,
-}
-
-impl RetryPolicy {
-    /// The delay before the next retry, after `tries` executions of which the last one ended with `exit_code` (`None`:
-    /// it was stopped from outside, or did not start). `None` if there is no further retry.
-    pub fn next_delay(&self, tries: u32, exit_code: Option<i32>) -> Option<Duration> {
-        let worth_it = self.on.is_empty() || exit_code.is_some_and(|code| self.on.contains(&code));
-        if tries > self.times || !worth_it {
-            return None;
-        }
-        let doubled = 1u64.checked_shl(tries.saturating_sub(1)).unwrap_or(u64::MAX);
-        Some(Duration::from_millis(self.delay_ms.saturating_mul(doubled)).min(MAX_RETRY_DELAY))
-    }
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
 
     fn spec(name: &str, conditions: &[&str], continue_on_error: bool) -> PhaseSpec {
         let conditions = conditions.iter().map(|text| text.parse().unwrap()).collect();
         PhaseSpec { name: name.into(), run: "true".into(), conditions, continue_on_error, ..PhaseSpec::default() }
-    }
-
-    #[test]
-    fn phase_condition_roundtrips() {
-        for text in ["success", "failure", "always", "lint.failed", "a-b_1.completed", "x.skipped"] {
-            assert_eq!(text.parse::<PhaseCondition>().unwrap().to_string(), text);
-        }
-        for text in ["", "lint", "lint.", ".failed", "lint.started", "lint.pending", "Success", "lint failed"] {
-            assert!(text.parse::<PhaseCondition>().unwrap_err().to_string().contains("no condition"), "{text}");
-        }
     }
 
     /// Every combination of a condition and an earlier phase's end.
@@ -359,30 +252,5 @@ mod tests {
         );
         assert_eq!(interrupted_phase(&phases(&[(C, Some(0)), (Started, None), (P, None)]), Status::Running), None);
         assert_eq!(interrupted_phase(&[], Status::Cancelled), None);
-    }
-
-    #[test]
-    fn retry_delay_doubles_until_retries_are_used_up() {
-        let retries = RetryPolicy { times: 3, delay_ms: 1000, on: vec![75] };
-        let waits: Vec<_> =
-            (1..6).map(|tries| retries.next_delay(tries, Some(75)).map(|wait| wait.as_secs())).collect();
-        assert_eq!(waits, [Some(1), Some(2), Some(4), None, None]);
-        assert_eq!((retries.next_delay(1, Some(1)), retries.next_delay(1, None)), (None, None));
-        let any = RetryPolicy { on: vec![], ..retries };
-        assert!(any.next_delay(1, Some(1)).is_some() && any.next_delay(1, None).is_some());
-        assert_eq!(RetryPolicy::default().next_delay(1, Some(1)), None);
-    }
-
-    proptest! {
-        #[test]
-        fn retry_delay_is_bounded_and_never_shrinks(times in 0u32..200, delay_ms in any::<u64>(), tries in 1u32..200) {
-            let retries = RetryPolicy { times, delay_ms, on: vec![] };
-            match (retries.next_delay(tries, None), retries.next_delay(tries + 1, None)) {
-                (Some(one), Some(next)) => prop_assert!(one <= next && next <= MAX_RETRY_DELAY),
-                (None, Some(_)) => prop_assert!(false, "none, and then one"),
-                _ => {}
-            }
-            prop_assert_eq!(retries.next_delay(tries, None).is_some(), tries <= times);
-        }
     }
 }

@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Params;
+use super::param::Params;
 use super::run::RunId;
 
 /// The highest priority; the lowest is its negative.
@@ -86,7 +86,8 @@ pub struct QueuedRun {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::model::{ParamValue, Pipeline};
+    use crate::model::param::ParamValue;
+    use crate::model::pipeline::Pipeline;
 
     #[test]
     fn group_key_has_pipeline_and_value() {

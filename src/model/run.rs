@@ -6,7 +6,11 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Params, PhaseState, RunOrigin, Status, Timestamp};
+use super::kinds::PhaseState;
+use super::origin::RunOrigin;
+use super::param::Params;
+use super::status::Status;
+use super::time::Timestamp;
 
 /// A run's id: a UUIDv7 in lower case.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

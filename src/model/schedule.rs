@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{ParamInput, Timestamp};
+use super::param::ParamInput;
+use super::time::Timestamp;
 
 /// A schedule of a pipeline (`[[schedules]]` in its file).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -2,8 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::run::RunId;
 use super::schedule::{MissedPolicy, OverlapPolicy};
-use super::{RunId, Status, Timestamp};
+use super::status::Status;
+use super::time::Timestamp;
 
 /// What became of a hook delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -11,7 +11,7 @@ use tree_sitter::{ParseOptions, Parser, QueryCursor, QueryCursorOptions, Streami
 
 use super::grammars::{CaptureStyle, Grammar};
 use super::read::HunkLine;
-use crate::model::view::{LineChange, SyntaxClass};
+use crate::model::patch_view::{LineChange, SyntaxClass};
 
 /// Larger hunks are not highlighted.
 const MAX_BYTES: usize = 256 * 1024;

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 use tree_sitter::{Language, Query};
 
-use crate::model::view::SyntaxClass;
+use crate::model::patch_view::SyntaxClass;
 
 /// The styles of capture names. A name applies to all that begin with it and a dot, unless a longer one matches.
 const CAPTURES: [(&str, CaptureStyle); 20] = [

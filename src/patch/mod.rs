@@ -4,7 +4,9 @@
 use std::iter::zip;
 use std::ops::Range;
 
-use crate::model::view::{ChangeBlock, DiffLine, DiffSpan, Hunk, LineChange, PatchView, SyntaxClass, change_blocks};
+use crate::model::patch_view::{
+    ChangeBlock, DiffLine, DiffSpan, Hunk, LineChange, PatchView, SyntaxClass, change_blocks,
+};
 use colour::Colours;
 pub use read::DiffError;
 

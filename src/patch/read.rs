@@ -3,7 +3,7 @@
 //! Programs write exact diffs, language models do not: ambiguous lines count as lines of the hunk, so that none is
 //! lost. Other deviations are errors, and the page then shows the diff as text.
 
-use crate::model::view::LineChange;
+use crate::model::patch_view::LineChange;
 
 /// A hunk of a diff.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use similar::{ChangeTag, TextDiff};
 
 use super::*;
-use crate::model::view::{LineChange, side_by_side};
+use crate::model::patch_view::{LineChange, side_by_side};
 
 /// As `codemod::diff::patch` does it.
 fn patch(path: &str, old: &str, new: &str) -> (String, u64, u64) {

@@ -32,8 +32,8 @@ struct Words<'a> {
     all: Vec<&'a str>,
     /// The words without white space, sorted.
     sorted: Vec<&'a str>,
-    /// The bytes of those words.
-    weight: usize,
+    /// The length of those words together.
+    sorted_bytes: usize,
 }
 
 impl<'a> Words<'a> {
@@ -41,12 +41,12 @@ impl<'a> Words<'a> {
     fn of(line: &'a str) -> Self {
         let all: Vec<_> = words(line).take(MAX_WORDS + 1).collect();
         if all.len() > MAX_WORDS {
-            return Self { all: Vec::new(), sorted: Vec::new(), weight: 0 };
+            return Self { all: Vec::new(), sorted: Vec::new(), sorted_bytes: 0 };
         }
         let mut sorted: Vec<_> = all.iter().copied().filter(|word| !is_blank(word)).collect();
         sorted.sort_unstable();
-        let weight = sorted.iter().map(|word| word.len()).sum();
-        Self { all, sorted, weight }
+        let sorted_bytes = sorted.iter().map(|word| word.len()).sum();
+        Self { all, sorted, sorted_bytes }
     }
 
     /// How far the similarity of two lines, by their common words, exceeds the minimum; `None` if it is below.
@@ -69,7 +69,7 @@ impl<'a> Words<'a> {
 
     /// How far the similarity of two lines with so many common bytes exceeds [`MIN_SIMILARITY_PERCENT`].
     fn above(&self, other: &Self, common: usize) -> Option<usize> {
-        (200 * common).checked_div(self.weight + other.weight)?.checked_sub(MIN_SIMILARITY_PERCENT)
+        (200 * common).checked_div(self.sorted_bytes + other.sorted_bytes)?.checked_sub(MIN_SIMILARITY_PERCENT)
     }
 }
 

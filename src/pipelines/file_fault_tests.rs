@@ -17,10 +17,15 @@ fn file_faults_have_line_and_reason() {
         ("syntax", "name = 'p'\ntitle = \n".into(), 2, "not valid TOML"),
         ("unclosed", "name = 'p'\ntitle = \"\"\"\nabc\n\n\n".into(), 3, "not valid TOML"),
         ("twice", "name = 'p'\nname = 'q'\n".into(), 2, "duplicate key"),
-        ("unknown key", "name = 'p'\nversion = 2\n".into(), 2, "Unknown field `version`, expected one of"),
-        ("unknown table", with("\n[phase]\nrun = 'x'\n"), 6, "Unknown field `phase`"),
-        ("unknown phase key", with("timeuot = '1m'\n"), 5, "Unknown field `timeuot`"),
-        ("unknown param key", param("type = 'string'\nchoice = ['a']\n"), 8, "Unknown field `choice`"),
+        ("unknown key", "name = 'p'\nversion = 2\n".into(), 2, "Unknown key `version`. The keys are `name`, `title`"),
+        ("unknown table", with("\n[phase]\nrun = 'x'\n"), 6, "Unknown key `phase`. Did you mean `phases`?"),
+        ("unknown phase key", with("timeuot = '1m'\n"), 5, "Unknown key `timeuot`. Did you mean `timeout`?"),
+        (
+            "unknown param key",
+            param("type = 'string'\nchoice = ['a']\n"),
+            8,
+            "Unknown key `choice`. Did you mean `choices`?",
+        ),
         ("name type", "name = 5\n".into(), 1, "expected a string"),
         ("bad name", with("").replace("'p'", "'My Pipeline'"), 1, "a to z, 0 to 9 and `-`"),
         ("empty name", with("").replace("'p'", "''"), 1, "is not empty"),
@@ -138,7 +143,7 @@ fn extension_faults_have_line_and_reason() {
         ("linter name", extended("").replace("'ruff'", "'Ruff'"), 4, "A linter's name"),
         ("linter blank", extended("").replace("'ruff check'", "' '"), 5, "neither blank"),
         ("linter timeout", extended("timeout = 5\n"), 6, "in quotes, such as"),
-        ("linter unknown", extended("format = 'json'\n"), 6, "Unknown field `format`"),
+        ("linter unknown", extended("format = 'json'\n"), 6, "Unknown key `format`. The keys are `"),
     ]);
 }
 
@@ -165,7 +170,12 @@ fn receiver_faults_have_line_and_reason() {
             "completed, failed, cancelled",
         ),
         ("notify on twice", with("[[notify]]\nurl = 'http://a/'\non = ['failed', 'failed']\n"), 7, "is there twice"),
-        ("notify unknown", with("[[notify]]\nurl = 'http://a/'\nsecret = 'x'\n"), 7, "Unknown field `secret`"),
+        (
+            "notify unknown",
+            with("[[notify]]\nurl = 'http://a/'\nsecret = 'x'\n"),
+            7,
+            "Unknown key `secret`. The keys are `",
+        ),
         ("notify many", with(&"[[notify]]\nurl = 'http://a/'\n".repeat(11)), 25, "at most 10 receivers"),
     ]);
 }
@@ -181,7 +191,7 @@ fn retention_faults_have_line_and_reason() {
         ("count zero", with("[retention]\ncount = 0\n"), 6, "`count` is how many"),
         ("count less", with("[retention]\ncount = -1\n"), 6, "`count` is how many"),
         ("count text", with("[retention]\ncount = '5'\n"), 6, "nvalid type"),
-        ("retention unknown", with("[retention]\nsize = '1g'\n"), 6, "nknown field `size`"),
+        ("retention unknown", with("[retention]\nsize = '1g'\n"), 6, "Unknown key `size`. The keys are `age`, `count`"),
     ]);
 }
 

@@ -6,8 +6,9 @@ use super::super::test_pipelines::{built_in, extended, parse, read, sandboxed, w
 use super::*;
 use crate::model::hook::SecretLocation;
 use crate::model::notify::{NotifyEvent, ReceiverAddress};
-use crate::model::plan::{PhaseCondition, RetryPolicy};
+use crate::model::phase_condition::PhaseCondition;
 use crate::model::queue::{BusyPolicy, Concurrency};
+use crate::model::retry_policy::RetryPolicy;
 use crate::model::sandbox::Sandbox;
 use crate::model::{ApprovalRule, OutputMode, ParamKind, ParamValue, Params, PhaseSpec, PhaseState, Retention};
 

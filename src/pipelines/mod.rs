@@ -28,6 +28,7 @@ mod secret_variables;
 mod secrets;
 #[cfg(test)]
 mod test_pipelines;
+mod unknown_key;
 mod watch;
 
 pub use catalog::{Catalog, CatalogError};

@@ -8,8 +8,9 @@ use toml::{Spanned, Value};
 use super::refusal::{
     MAX_RUN_BYTES, Refusal, SERVER_PREFIX, check_duration, check_timeout, is_item_name, is_variable_name, refuse,
 };
+use crate::model::phase_condition::PhaseCondition;
 use crate::model::pipeline::Approvers;
-use crate::model::plan::{PhaseCondition, RetryPolicy};
+use crate::model::retry_policy::RetryPolicy;
 use crate::model::{ApprovalConditions, ApprovalRule, OutputMode, Param, ParamKind, PhaseSpec};
 
 /// The most retries of a phase.

@@ -2,6 +2,8 @@
 
 use toml::{Spanned, Value};
 
+use super::unknown_key::describe_unknown_key;
+
 /// The longest argument that Linux passes to a command (`MAX_ARG_STRLEN`), without its final NUL.
 pub(super) const MAX_RUN_BYTES: usize = 128 * 1024 - 1;
 
@@ -17,6 +19,10 @@ pub(super) struct Refusal {
 
 impl Refusal {
     pub fn from_toml(prefix: &str, error: &toml::de::Error) -> Self {
+        let at = error.span().map_or(0, |span| span.start);
+        if let Some(reason) = describe_unknown_key(error.message()) {
+            return Self { at, reason };
+        }
         let message = error.message().trim().replace('\n', " ");
         let mut reason = format!("{prefix}{message}");
         if let Some(first) = reason.get(..1).map(str::to_uppercase) {
@@ -25,7 +31,7 @@ impl Refusal {
         if !reason.ends_with('.') {
             reason.push('.');
         }
-        Self { at: error.span().map_or(0, |span| span.start), reason }
+        Self { at, reason }
     }
 }
 

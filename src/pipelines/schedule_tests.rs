@@ -100,7 +100,7 @@ fn schedule_faults_have_line_and_reason() {
     let daily = |lines: &str| schedule(&format!("cron = '@daily'\n{lines}"));
     assert_refused(&[
         ("no cron", schedule("name = 'x'\n"), 11, "Missing field `cron`."),
-        ("unknown key", daily("cronn = 1\n"), 13, "Unknown field `cronn`"),
+        ("unknown key", daily("cronn = 1\n"), 13, "Unknown key `cronn`. Did you mean `cron`?"),
         ("four fields", schedule("cron = '* * * *'\n"), 12, "five fields, minute hour day month weekday"),
         ("out of range", schedule("\ncron = '61 * * * *'\n"), 13, "The minute 61 is out of range"),
         ("no expression", schedule("cron = ''\n"), 12, "`cron` is empty"),
@@ -131,7 +131,7 @@ fn hook_faults_have_line_and_reason() {
         ("no secret", hook("events = ['push']\n"), 11, "needs `secret_env` or `secret_file`"),
         ("two secrets", signed("secret_file = '/a'\n"), 13, "one secret"),
         ("the secret itself", hook("secret_env = 'hunter-2!'\n"), 12, "not the secret itself"),
-        ("secret in the file", hook("secret = 'x'\n"), 12, "Unknown field `secret`"),
+        ("secret in the file", hook("secret = 'x'\n"), 12, "Unknown key `secret`"),
         ("relative secret", hook("secret_file = 'a'\n"), 12, "absolute path of a file"),
         ("no events", signed("events = []\n"), 13, "Leave it out"),
         ("blank event", signed("events = ['']\n"), 13, "names such as"),

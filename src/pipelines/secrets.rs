@@ -202,7 +202,7 @@ mod tests {
             ("[secrets]\nA = { env = 'X', file = '/x' }\n".to_owned(), 6, "in one place"),
             ("[secrets]\nA = {}\n".to_owned(), 6, "in one place"),
             ("[secrets]\nA = 'hunter-2'\n".to_owned(), 6, "expected"),
-            ("[secrets]\nA = { value = 'hunter-2' }\n".to_owned(), 6, "Unknown field `value`"),
+            ("[secrets]\nA = { value = 'hunter-2' }\n".to_owned(), 6, "Unknown key `value`"),
             ("[secrets]\nA = { env = 'hunter-2!' }\n".to_owned(), 6, "not the secret itself"),
             ("[secrets]\nA = { file = 'x' }\n".to_owned(), 6, "absolute path"),
             ("[secrets]\nA = { command = ' ' }\n".to_owned(), 6, "not blank"),

@@ -1,8 +1,9 @@
 //! Deletes a run for a person. The task purges what it leaves.
 
+use crate::access::Actor;
 use crate::model::audit::AuditAction;
 use crate::model::{Problem, ProblemCode, RunId};
-use crate::runs::{Actor, Backend, ChangeError, get, retry_on_conflict, run_id};
+use crate::runs::{Backend, ChangeError, get, retry_on_conflict, run_id};
 use crate::store::{DeleteRun, NewAudit, RunWrite};
 
 /// Deletes a finished run. It is invisible when this returns; its data is removed later.

@@ -1,9 +1,10 @@
 //! Pins a run, so that retention keeps it.
 
+use crate::access::Actor;
 use crate::journal::WriteError;
 use crate::model::audit::AuditAction;
 use crate::model::{Problem, Run};
-use crate::runs::{Actor, Backend, committed_run, run_id, run_not_found};
+use crate::runs::{Backend, committed_run, run_id, run_not_found};
 use crate::store::{PinRun, RunWrite};
 
 /// Pins or unpins a run. Repeating it is harmless.

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::{Actor, Backend, ChangeError, committed_run, retry_on_conflict, run_id, run_not_found};
+use super::{Backend, ChangeError, committed_run, retry_on_conflict, run_id, run_not_found};
+use crate::access::Actor;
 use crate::model::audit::AuditAction;
 use crate::model::{Problem, ProblemCode, Run, Status};
 use crate::store::{CancelPending, NewAudit, RequestCancel, RunWrite};

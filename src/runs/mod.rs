@@ -4,7 +4,6 @@
 //!
 //! Every use case is a function over [`Backend`]. Approvals, schedules, hooks and retention have folders of their own.
 
-mod actor;
 mod attempts;
 mod backend;
 mod cancel;
@@ -21,7 +20,6 @@ mod review;
 mod start;
 mod view;
 
-pub use actor::{Actor, OUTCOME_DONE, audit_via, refused_outcome, trigger_audit_entry};
 pub use attempts::{attempt, attempts, find_attempt};
 pub use backend::Backend;
 pub use cancel::{CancelMode, cancel};

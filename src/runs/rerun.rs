@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::queue::{check_group, check_queue};
-use super::{Actor, Backend, ChangeError, committed_run, retry_on_conflict, run_id, run_not_found};
+use super::{Backend, ChangeError, committed_run, retry_on_conflict, run_id, run_not_found};
+use crate::access::Actor;
 use crate::model::audit::AuditAction;
 use crate::model::{Param, ParamError, ParamInput, Params, Pipeline, Problem, ProblemCode, Run, plan};
 use crate::pipelines::check_params;

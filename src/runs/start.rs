@@ -5,8 +5,9 @@ use std::sync::Arc;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use super::Backend;
 use super::queue::{check_priority, create_run};
-use super::{Actor, Backend, trigger_audit_entry};
+use crate::access::{Actor, trigger_audit_entry};
 use crate::journal::WriteError;
 use crate::model::audit::AuditAction;
 use crate::model::{ParamInput, Pipeline, Problem, ProblemCode, Run, RunId, RunOrigin, Secrets, Timestamp};

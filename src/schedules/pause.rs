@@ -2,10 +2,11 @@
 
 use super::list::{list, view};
 use super::named::NamedSchedule;
+use crate::access::Actor;
 use crate::model::audit::AuditAction;
 use crate::model::trigger::{ScheduleList, SchedulePause, ScheduleView};
 use crate::model::{Problem, ProblemCode, Timestamp};
-use crate::runs::{Actor, Backend};
+use crate::runs::Backend;
 use crate::store::{PauseSchedules, ResumeSchedules, ScheduleScope};
 
 /// The longest reason of a pause.

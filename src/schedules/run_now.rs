@@ -1,11 +1,12 @@
 //! Starts a run of a schedule for a person, whatever its due times.
 
 use super::named::NamedSchedule;
+use crate::access::Actor;
 use crate::model::audit::AuditAction;
 use crate::model::kinds::Origin;
 use crate::model::{FramePayload, Problem, Run, RunId, Secrets, Timestamp};
 use crate::pipelines::check_params;
-use crate::runs::{Actor, Backend, create_run};
+use crate::runs::{Backend, create_run};
 use crate::store::{CreateRun, Created, NewFrame, RunTrigger, ScheduleSlot};
 
 /// Starts a run of a schedule now, even if the schedule is paused. Returns the run, and whether it is new: a pending

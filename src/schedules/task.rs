@@ -10,13 +10,14 @@ use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::{Due, MissingSchedules, Rule, ScheduleCheck, due};
+use crate::access::trigger_audit_entry;
 use crate::journal::WriteError;
 use crate::model::kinds::Origin;
 use crate::model::schedule::handles;
 use crate::model::trigger::SkipKind;
 use crate::model::{FramePayload, OriginKind, Pipeline, RunId, RunOrigin, Schedule, Secrets, Timestamp};
 use crate::pipelines::{Snapshot, check_params};
-use crate::runs::{Backend, trigger_audit_entry};
+use crate::runs::Backend;
 use crate::store::{AdvanceSchedule, CreateRun, NewFrame, RunTrigger, ScheduleSlot, SkipDueTime};
 
 /// The longest time between two checks. A due time is a time of a clock that can be set, on a machine that can sleep: a

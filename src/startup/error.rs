@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use super::bind::BindError;
+use super::listen_policy::ListenError;
 use crate::access::{AuditFileError, TokenFileError};
 use crate::codemod::ChecksError;
 use crate::config::{DatabaseUrlError, NoDataDir};
@@ -17,7 +17,7 @@ use crate::store::StoreError;
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     #[error(transparent)]
-    Bind(#[from] BindError),
+    ListenPolicy(#[from] ListenError),
     #[error(transparent)]
     AllowHost(#[from] InvalidAllowHost),
     #[error(transparent)]

@@ -14,9 +14,10 @@ use super::queries::{
 use super::reads::{Interceptor, Reads};
 use super::sqlite::SqliteDatabase;
 use super::{
-    Assignment, DecidedRun, Digest, Durability, ExpiredRun, JournalHead, KnownKey, Notices, OutboxDelivery, PatchSummary,
-    PhaseOutputs, PostgresOptions, RetentionCandidate, RunKey, ScheduleName, ScheduleScope, ScheduleState, StoreCommand, StoreError,
-    StoredCode, StoredFindings, StoredSecrets, StoredSession, StoredToken, StoredView, ViewBounds, WriteOutcome,
+    Assignment, DecidedRun, Digest, Durability, ExpiredRun, JournalHead, KnownKey, Notices, OutboxDelivery,
+    PatchSummary, PhaseOutputs, PostgresOptions, RetentionCandidate, RunKey, ScheduleName, ScheduleScope,
+    ScheduleState, StoreCommand, StoreError, StoredCode, StoredFindings, StoredSecrets, StoredSession, StoredToken,
+    StoredView, ViewBounds, WriteOutcome,
 };
 use crate::model::attempt::Attempt;
 use crate::model::audit::{AuditEntry, AuditFilter};

@@ -41,7 +41,8 @@ impl RunNotice {
             };
             let run = journal.map(|(run, _)| run).or_else(|| event.as_ref().map(|(run, _)| *run));
             let Some(run) = run else { continue };
-            let notice = Self { run, journal: journal.map(|(_, journal)| journal), event: event.map(|(_, event)| event) };
+            let notice =
+                Self { run, journal: journal.map(|(_, journal)| journal), event: event.map(|(_, event)| event) };
             Self::merge(&mut runs, notice);
         }
         runs.into_values().collect()

@@ -47,8 +47,8 @@ impl ScreenRow {
         (&self.text, &self.pen)
     }
 
-    /// Its approximate size in memory, in bytes.
-    pub fn weight(&self) -> usize {
+    /// Its approximate size in memory.
+    pub fn memory_bytes(&self) -> usize {
         self.text.len() + self.cells.as_ref().map_or(0, |cells| cells.len() * size_of::<Cell>())
     }
 

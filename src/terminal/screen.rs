@@ -110,9 +110,9 @@ impl Screen {
             self.y += 1;
         }
         // Large rows leave the screen early.
-        let is_heavy = |slot: &RowSlot| slot.row.weight() > MAX_ROWS_BYTES / ROWS;
-        if self.grid.slots.get(self.y.saturating_sub(1)).is_some_and(is_heavy) && self.margins == Margins::default() {
-            while self.y > 1 && self.grid.weight() > MAX_ROWS_BYTES {
+        let is_large = |slot: &RowSlot| slot.row.memory_bytes() > MAX_ROWS_BYTES / ROWS;
+        if self.grid.slots.get(self.y.saturating_sub(1)).is_some_and(is_large) && self.margins == Margins::default() {
+            while self.y > 1 && self.grid.memory_bytes() > MAX_ROWS_BYTES {
                 self.grid.scroll_out(events);
                 self.y -= 1;
                 if let Some(saved) = &mut self.saved {

@@ -4,13 +4,13 @@
 //! values are set in effects after mounting. The Content-Security-Policy forbids inline styles, so lengths are set
 //! through the DOM.
 
-mod account;
 mod alerts;
 mod app;
 mod clock;
 mod components;
 #[cfg(feature = "hydrate")]
 mod connect;
+mod current_user;
 mod follow;
 mod format;
 mod pages;

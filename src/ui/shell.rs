@@ -5,7 +5,8 @@ use leptos::nonce::use_nonce;
 use leptos::prelude::*;
 use leptos_meta::MetaTags;
 
-use super::{App, account};
+use super::App;
+use super::current_user::current_user;
 use crate::base;
 
 /// Server settings that every page needs.
@@ -42,7 +43,7 @@ fn session_key_script() -> String {
 /// Renders the document.
 pub fn shell(options: LeptosOptions, page: PageSettings) -> impl IntoView {
     let base = base::current().as_str();
-    let me = serde_json::to_string(&account::current_user()).unwrap_or_default();
+    let me = serde_json::to_string(&current_user()).unwrap_or_default();
     view! {
         <!DOCTYPE html>
         <html lang="en" data-base=base data-poll-ms=page.poll_ms data-heartbeat-ms=page.heartbeat_ms data-me=me>

@@ -102,7 +102,7 @@ async fn eventful(world: &World) -> (Server, String) {
     server.until_status(&busy, "interrupted").await;
     let attempts = check(&server, &busy).await;
     assert_eq!(statuses(&attempts), ["interrupted"]);
-    assert!(attempts[0]["error"].as_str().unwrap().contains("stopped or killed"), "{}", attempts[0]);
+    assert!(attempts[0]["error"].as_str().unwrap().contains(world.database().loss()), "{}", attempts[0]);
     rerun(&server, &busy, json!({})).await;
     server.until_line(&busy, "begun").await;
     server.post(&format!("/api/v1/runs/{busy}/cancel"), json!({})).await;

@@ -46,7 +46,7 @@ async fn crash_leaves_no_process_and_recovers_the_run() {
     let run = server.until_status(&id, "interrupted").await;
     let states: Vec<_> = run["phases"].as_array().unwrap().iter().map(|phase| &phase["state"]).collect();
     assert_eq!(states, ["completed", "failed", "skipped"]);
-    assert!(run["error"].as_str().unwrap().contains("stopped or killed"));
+    assert!(run["error"].as_str().unwrap().contains(world.database().loss()));
     let frames = server.frames(&id).await;
     assert_eq!(frames[..shown.len()], shown[..], "what was shown is still there");
 

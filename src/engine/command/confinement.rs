@@ -2,7 +2,8 @@
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+
+use parking_lot::Mutex;
 
 use super::cgroup::AttemptCgroups;
 use super::run_as::RunAs;
@@ -103,7 +104,7 @@ impl Confinement {
             return Ok(Vec::new());
         }
         let wrap = self.sandbox.wrap(&request.access)?;
-        let mut works = self.has_worked.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut works = self.has_worked.lock();
         // A failure is not remembered: the operator may enable sandboxes later.
         if !*works {
             probe_sandbox(&wrap, |command| {

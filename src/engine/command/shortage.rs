@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 
-/// The wait before the first retry. Each later wait is twice the one before.
-pub(in crate::engine) const FIRST_RETRY_DELAY: Duration = Duration::from_millis(50);
+/// The wait before the first retry. Each later wait is twice the one before, up to
+/// [`MAX_SHORTAGE_RETRY_DELAY`].
+pub(in crate::engine) const FIRST_SHORTAGE_RETRY_DELAY: Duration = Duration::from_millis(50);
 
-pub(in crate::engine) const MAX_RETRY_DELAY: Duration = Duration::from_secs(2);
+pub(in crate::engine) const MAX_SHORTAGE_RETRY_DELAY: Duration = Duration::from_secs(2);
 
 /// How long a shortage lasts before it is journaled.
-pub(in crate::engine) const REPORT_AFTER: Duration = Duration::from_secs(1);
+pub(in crate::engine) const REPORT_SHORTAGE_AFTER: Duration = Duration::from_secs(1);
 
 /// An error that may be a shortage.
 pub(in crate::engine) trait Transient: Display {

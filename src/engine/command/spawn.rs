@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use super::shortage::{FIRST_RETRY_DELAY, MAX_RETRY_DELAY, REPORT_AFTER, Transient};
+use super::shortage::{FIRST_SHORTAGE_RETRY_DELAY, MAX_SHORTAGE_RETRY_DELAY, REPORT_SHORTAGE_AFTER, Transient};
 
 /// Why nothing was started.
 #[derive(Debug)]
@@ -25,14 +25,14 @@ pub(super) fn spawn_with_retry<T>(
     mut spawn: impl FnMut() -> io::Result<T>,
     report: impl FnOnce(&mut UnixStream, &io::Error),
 ) -> Result<T, SpawnError> {
-    let (began, mut wait, mut report) = (Instant::now(), FIRST_RETRY_DELAY, Some(report));
+    let (began, mut wait, mut report) = (Instant::now(), FIRST_SHORTAGE_RETRY_DELAY, Some(report));
     loop {
         let error = match spawn() {
             Ok(spawned) => return Ok(spawned),
             Err(error) if error.is_transient() => error,
             Err(error) => return Err(SpawnError::Failed(error)),
         };
-        if began.elapsed() >= REPORT_AFTER
+        if began.elapsed() >= REPORT_SHORTAGE_AFTER
             && let Some(report) = report.take()
         {
             report(pipe, &error);
@@ -40,7 +40,7 @@ pub(super) fn spawn_with_retry<T>(
         if has_message(pipe, wait) {
             return Err(SpawnError::Cancelled);
         }
-        wait = (wait * 2).min(MAX_RETRY_DELAY);
+        wait = (wait * 2).min(MAX_SHORTAGE_RETRY_DELAY);
     }
 }
 

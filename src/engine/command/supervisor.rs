@@ -37,6 +37,9 @@ pub const TERMINATE: u8 = b't';
 /// Message from the server: send SIGKILL to all processes.
 pub const KILL: u8 = b'k';
 
+/// The shell that runs commands. An absolute path, since a phase may set its own PATH.
+const SHELL: &str = "/bin/sh";
+
 /// The exit code if the command could not be started, as in shells.
 const NOT_STARTED_EXIT_CODE: u8 = 127;
 
@@ -154,7 +157,6 @@ impl Supervisor {
             rustix::process::umask(rustix::fs::Mode::from_raw_mode(umask));
         }
         let killed_before = oom_kill_count(args.group.as_deref());
-        // An absolute path, since a phase may set its own PATH.
         let mut shell = match args.wrap.split_first() {
             None => Command::new(SHELL),
             Some((program, rest)) => {
@@ -180,10 +182,10 @@ impl Supervisor {
             set_no_new_privileges(&mut shell);
         }
         let report_delay = |pipe: &mut UnixStream, error: &std::io::Error| {
-            send_report(pipe, &SupervisorReport::Delayed(describe_spawn_error(error)))
+            send_report(pipe, &SupervisorReport::Delayed(describe_shell_error(error)))
         };
         let child = spawn_with_retry(&mut pipe, || shell.spawn(), report_delay).map_err(|error| match error {
-            SpawnError::Failed(error) => describe_spawn_error(&error),
+            SpawnError::Failed(error) => describe_shell_error(&error),
             SpawnError::Cancelled => "its end was asked for before the system could start it".to_owned(),
         })?;
         Ok(Self {
@@ -332,10 +334,7 @@ impl Supervisor {
     }
 }
 
-/// The shell that runs commands.
-const SHELL: &str = "/bin/sh";
-
-fn describe_spawn_error(error: &std::io::Error) -> String {
+fn describe_shell_error(error: &std::io::Error) -> String {
     match error.kind() {
         std::io::ErrorKind::NotFound => format!("the shell {SHELL} is missing: install it"),
         _ => format!("the shell {SHELL} cannot be started: {error}"),

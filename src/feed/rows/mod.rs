@@ -8,6 +8,7 @@
 //! - [`Viewport`] maps the scroll position to rows, keeps the visible rows in place, and follows the end.
 //! - [`Scale`] maps a list that is higher than browsers allow onto an element that is not.
 
+mod frame_size;
 mod heights;
 mod loader;
 #[cfg(test)]
@@ -17,7 +18,6 @@ mod scale;
 mod viewport;
 #[cfg(test)]
 mod viewport_tests;
-mod weight;
 mod windows;
 #[cfg(test)]
 mod windows_tests;

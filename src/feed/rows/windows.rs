@@ -5,8 +5,8 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::WINDOW_ROWS;
+use super::frame_size::{self, MAX_FRAME_BYTES};
 use super::redraws::Redraws;
-use super::weight::{self, MAX_FRAME_BYTES};
 use crate::model::{Frame, FramePayload};
 
 /// The most that a page holds.
@@ -42,12 +42,12 @@ struct Slot {
 
 impl Slot {
     fn of(frame: Frame) -> Self {
-        let bytes = weight::bytes_of(&frame);
+        let bytes = frame_size::bytes_of(&frame);
         if bytes <= MAX_FRAME_BYTES {
             return Self { frame: Arc::new(frame), bytes, is_abridged: false };
         }
-        let frame = weight::abridge(frame);
-        Self { bytes: weight::bytes_of(&frame), frame: Arc::new(frame), is_abridged: true }
+        let frame = frame_size::abridge(frame);
+        Self { bytes: frame_size::bytes_of(&frame), frame: Arc::new(frame), is_abridged: true }
     }
 }
 

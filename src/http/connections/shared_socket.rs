@@ -1,9 +1,9 @@
 //! The socket of an event stream, shared between the stream and the broadcaster of its run.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use axum::body::Bytes;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::net::TcpStream;
 
 use super::chunk::encode_chunk;
@@ -41,9 +41,8 @@ impl SharedSocket {
         Some((inner.socket.take()?, std::mem::take(&mut inner.unsent)))
     }
 
-    /// A poisoned lock is safe to use: the guarded values are valid between any two statements.
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

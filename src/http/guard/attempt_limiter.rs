@@ -8,9 +8,9 @@
 //! server warns about short tokens.)
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::client::Client;
@@ -70,27 +70,27 @@ fn make_room(clients: &mut HashMap<Client, ClientHistory>, client: Client) {
 impl AttemptLimiter {
     /// Whether credentials of this client are not checked now. Never true for a client that succeeded before.
     pub fn is_throttled(&self, client: Client, now: Instant) -> bool {
-        let clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        let clients = self.clients.lock();
         let pending = |history: &ClientHistory| history.delay_ends.iter().filter(|end| **end > now).count();
         clients.get(&client).is_some_and(|history| !history.has_succeeded && pending(history) >= MAX_PENDING_DELAYS)
     }
 
     /// How long until a throttled client may retry.
     pub fn retry_after(&self, client: Client, now: Instant) -> Duration {
-        let clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        let clients = self.clients.lock();
         let ends = clients.get(&client).into_iter().flat_map(|history| &history.delay_ends).filter(|end| **end > now);
         ends.min().map_or(Duration::ZERO, |end| *end - now)
     }
 
     /// Whether this client sent a valid credential before.
     pub fn has_succeeded(&self, client: Client) -> bool {
-        let clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        let clients = self.clients.lock();
         clients.get(&client).is_some_and(|history| history.has_succeeded)
     }
 
     /// Records that this client sent a valid credential that cannot be guessed.
     pub fn record_success(&self, client: Client, now: Instant) {
-        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut clients = self.clients.lock();
         make_room(&mut clients, client);
         let history = clients.entry(client).or_insert_with(|| ClientHistory::new(now));
         (history.has_succeeded, history.last_seen_at) = (true, now);
@@ -99,7 +99,7 @@ impl AttemptLimiter {
     /// What to do about a credential that this client sends now. `is_strong`: whether valid credentials are too long to
     /// guess. Then a valid one is never throttled, because timing reveals nothing that helps a guess.
     pub fn check(&self, client: Client, is_valid: bool, is_strong: bool, now: Instant) -> AttemptVerdict {
-        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut clients = self.clients.lock();
         make_room(&mut clients, client);
         let history = clients.entry(client).or_insert_with(|| ClientHistory::new(now));
         history.last_seen_at = now;
@@ -232,7 +232,7 @@ mod tests {
         for number in 0..=clients {
             limiter.check(client(number), false, false, start + Duration::from_millis(number.into()));
         }
-        let known = limiter.clients.lock().unwrap();
+        let known = limiter.clients.lock();
         assert_eq!(known.len(), MAX_CLIENTS);
         assert!(
             !known.contains_key(&client(0)) && known.contains_key(&client(1)) && known.contains_key(&client(clients))

@@ -22,8 +22,9 @@ use super::extract::PathResult;
 use super::guard::{AttemptLimiter, AttemptVerdict, Client};
 use super::state::AppState;
 use crate::base;
-use crate::hooks::{DeliveryHeaders, KeyBy, Secret, Signature, payload};
-use crate::hooks::{HookOutcome, duplicate_message};
+use crate::hooks::{
+    DeliveryHeaders, HookOutcome, KeyBy, Secret, Signature, duplicate_message, handle_delivery, payload,
+};
 use crate::model::{Hook, Pipeline, Problem, ProblemCode, Run, Timestamp};
 use crate::store::SenderTrust;
 use body_budget::{BodyBudget, BudgetPermit, ClientTrust};
@@ -207,7 +208,7 @@ impl<'a> HookCall<'a> {
             payload::read(single_header(headers, "content-type"), body)
                 .map_err(|error| Problem::new(ProblemCode::InvalidBody, error.to_string()))
         };
-        match crate::hooks::deliver(&self.app.backend, pipeline, hook, self.delivery, (body, key_by), payload).await? {
+        match handle_delivery(&self.app.backend, pipeline, hook, self.delivery, (body, key_by), payload).await? {
             HookOutcome::Ignored(why) => {
                 Ok((StatusCode::ACCEPTED, Json(serde_json::json!({ "ignored": why }))).into_response())
             }

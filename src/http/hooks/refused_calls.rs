@@ -2,8 +2,10 @@
 //! senders of garbage cannot keep the database busy.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
+
+use parking_lot::Mutex;
 
 use crate::hooks::DeliveryHeaders;
 use crate::model::trigger::DeliveryResult;
@@ -73,7 +75,7 @@ impl RefusedCalls {
             reason: Some(problem.detail.clone()),
             run: None,
         };
-        let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut pending = self.pending.lock();
         pending.add(call);
         if !pending.is_being_written {
             pending.is_being_written = true;
@@ -85,7 +87,7 @@ impl RefusedCalls {
     async fn write(self: Arc<Self>, backend: Backend) {
         loop {
             let calls = {
-                let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut pending = self.pending.lock();
                 if pending.calls.is_empty() {
                     pending.is_being_written = false;
                     return;

@@ -1,8 +1,9 @@
 //! The broadcast groups of all runs with streams on this server, and readers that join them.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::http::connections::SharedSocket;
@@ -47,9 +48,8 @@ impl BroadcastRegistry {
         active
     }
 
-    /// A poisoned lock is safe to use: the map is valid between any two statements.
     fn lock(&self) -> MutexGuard<'_, GroupMap> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 
@@ -80,7 +80,7 @@ impl GroupReader {
     }
 
     /// The seq of the journal's head.
-    pub fn head(&self) -> u64 {
+    pub fn head_seq(&self) -> u64 {
         self.reader.head().head
     }
 

@@ -62,7 +62,7 @@ struct EventStream<S> {
     /// The socket that broadcasts write to, past this body.
     socket: Arc<SharedSocket>,
     /// Encoded events that the connection has not taken yet.
-    pending: VecDeque<Bytes>,
+    unsent: VecDeque<Bytes>,
     heartbeat: Duration,
     /// When this body last returned an event.
     last_event_at: Instant,
@@ -70,7 +70,7 @@ struct EventStream<S> {
     heartbeat_timer: Pin<Box<Sleep>>,
     /// One registration for all waits.
     stop: Pin<Box<WaitForCancellationFutureOwned>>,
-    /// The last event is pending.
+    /// The last event is in `unsent`.
     is_closing: bool,
     _count: OpenStreamCount,
 }
@@ -87,7 +87,7 @@ fn respond(
     let stream = Box::new(EventStream {
         source,
         socket,
-        pending: VecDeque::from([Bytes::from(ready)]),
+        unsent: VecDeque::from([Bytes::from(ready)]),
         heartbeat: app.heartbeat,
         last_event_at: Instant::now(),
         heartbeat_timer: Box::pin(tokio::time::sleep(app.heartbeat)),
@@ -107,14 +107,14 @@ fn respond(
 impl<S: EventSource> EventStream<S> {
     /// Takes `self` boxed, since it is moved with each event.
     async fn next(mut self: Box<Self>) -> Option<(Result<Bytes, std::convert::Infallible>, Box<Self>)> {
-        while self.pending.is_empty() && !self.is_closing {
+        while self.unsent.is_empty() && !self.is_closing {
             self.wait().await;
         }
-        let bytes = self.pending.pop_front()?;
+        let bytes = self.unsent.pop_front()?;
         Some((Ok(bytes), self))
     }
 
-    /// Waits for events and adds them to `pending`.
+    /// Waits for events and adds them to `unsent`.
     async fn wait(&mut self) {
         let batch = loop {
             tokio::select! {
@@ -135,7 +135,7 @@ impl<S: EventSource> EventStream<S> {
         };
         self.last_event_at = Instant::now();
         match batch {
-            Ok(EventBatch::Events(events)) => self.pending.extend(events),
+            Ok(EventBatch::Events(events)) => self.unsent.extend(events),
             Ok(EventBatch::Last(text)) => self.close(text),
             Ok(EventBatch::Failed(problem)) => self.close(sse::problem_event(&problem)),
             Err(error) => self.close(sse::problem_event(&Problem::from(error))),
@@ -144,7 +144,7 @@ impl<S: EventSource> EventStream<S> {
 
     fn close(&mut self, text: String) {
         self.is_closing = true;
-        self.pending.push_back(text.into());
+        self.unsent.push_back(text.into());
     }
 }
 

@@ -194,7 +194,7 @@ impl EventSource for MultiplexedSource {
     }
 
     fn heartbeat(&self) -> String {
-        sse::multiplexed_heartbeat_event(self.progress.iter().map(|head| (&head.run, head.seq())))
+        sse::multiplexed_heartbeat_event(self.progress.iter().map(|progress| (&progress.run, progress.seq())))
     }
 }
 

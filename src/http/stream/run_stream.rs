@@ -54,6 +54,6 @@ impl EventSource for RunSource {
     }
 
     fn heartbeat(&self) -> String {
-        sse::heartbeat_event(self.0.head())
+        sse::heartbeat_event(self.0.head_seq())
     }
 }

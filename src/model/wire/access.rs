@@ -4,8 +4,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::Timestamp;
 use crate::model::identity::Role;
+use crate::model::time::Timestamp;
 
 /// A named API token, without its secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::model::attempt::{Attempt, AttemptPhase};
-use crate::model::{LogStream, ParamValue, Params, PhaseState};
+use crate::model::kinds::{LogStream, PhaseState};
+use crate::model::param::{ParamValue, Params};
 
 /// Two attempts and their differences.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -108,7 +109,7 @@ impl PhasePair {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Phase;
+    use crate::model::run::Phase;
 
     fn phase(name: &str, state: PhaseState, carried: bool) -> AttemptPhase {
         let phase = Phase { name: name.into(), state, exit_code: None, started_at: None, finished_at: None };

@@ -4,8 +4,9 @@
 pub mod access;
 pub mod compare;
 pub mod database;
-pub mod pages;
+pub mod patch_view;
 pub mod problem;
 pub mod review;
+pub mod run_list;
+pub mod run_view;
 pub mod sse;
-pub mod view;

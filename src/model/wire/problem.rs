@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{CursorError, ParamError};
+use crate::model::cursor::CursorError;
+use crate::model::param::ParamError;
 
 /// A stable word for programs, one per cause.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

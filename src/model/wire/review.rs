@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::view::PatchView;
+use super::patch_view::PatchView;
 pub use crate::model::attempt::ReviewCounts;
 use crate::model::kinds::{Finding, FixSafety};
 

@@ -6,9 +6,11 @@ use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
 
-use super::pages::RunListUpdate;
 use super::problem::Problem;
-use crate::model::{FrameRecord, RunId, Status};
+use super::run_list::RunListUpdate;
+use crate::model::frame::FrameRecord;
+use crate::model::run::RunId;
+use crate::model::status::Status;
 
 /// Appends a frame. Its `id` is its seq, and it has no `event` line, so that a plain `onmessage` receives it.
 pub fn write_frame(out: &mut String, record: &FrameRecord) {
@@ -222,7 +224,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::model::{FramePayload, Log, LogStream, ProblemCode, Timestamp};
+    use crate::model::kinds::{Log, LogStream};
+    use crate::model::payload::FramePayload;
+    use crate::model::time::Timestamp;
+    use crate::model::wire::problem::ProblemCode;
 
     fn record(seq: u64, line: &str) -> FrameRecord {
         let payload =

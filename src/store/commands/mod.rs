@@ -79,7 +79,7 @@ pub(super) use purge_step::{MAX_ATTEMPTS, MAX_BYTES, MAX_FRAMES};
 pub use queue_attempt::QueueAttempt;
 pub use record_audit::{NewAudit, RecordAudit};
 pub use record_delivery::RecordDelivery;
-pub use record_hook_delivery::{MAX_AGE_MS as MAX_HOOK_DELIVERY_AGE_MS, RecordHookDelivery, SenderTrust};
+pub use record_hook_delivery::{MAX_HOOK_DELIVERY_AGE_MS, RecordHookDelivery, SenderTrust};
 pub use redeem_login_code::RedeemLoginCode;
 pub use request_approval::RequestApproval;
 pub use request_cancel::RequestCancel;

@@ -5,8 +5,8 @@ use crate::store::row::Row;
 use crate::store::statement::{Statement, statement};
 use crate::store::transaction::Transaction;
 
-/// How long deliveries are stored, in milliseconds: 30 days.
-pub const MAX_AGE_MS: i64 = 30 * 24 * 60 * 60 * 1000;
+/// How long hook deliveries are stored, in milliseconds: 30 days.
+pub const MAX_HOOK_DELIVERY_AGE_MS: i64 = 30 * 24 * 60 * 60 * 1000;
 
 /// Similar calls that are further apart than this, in milliseconds, are two rows: a day.
 const MERGE_WITHIN_MS: i64 = 24 * 60 * 60 * 1000;
@@ -139,7 +139,7 @@ impl RecordHookDelivery {
                 trust: self.trust.number(),
                 quota: self.trust.quota_rows(),
             ),
-            statement!("DELETE FROM hook_deliveries WHERE at < $before"; before: self.at.0 - MAX_AGE_MS),
+            statement!("DELETE FROM hook_deliveries WHERE at < $before"; before: self.at.0 - MAX_HOOK_DELIVERY_AGE_MS),
         ]
     }
 }

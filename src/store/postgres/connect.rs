@@ -38,7 +38,9 @@ pub struct PostgresOptions {
 /// Why a database cannot be used. The texts name no password.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum PostgresError {
-    #[error("the URL is not one of PostgreSQL: {0}; it looks like postgres://USER@HOST:PORT/DATABASE?sslmode=verify-full")]
+    #[error(
+        "the URL is not one of PostgreSQL: {0}; it looks like postgres://USER@HOST:PORT/DATABASE?sslmode=verify-full"
+    )]
     Url(String),
     #[error("cannot read the password file {}: {error}", file.display())]
     PasswordFile { file: PathBuf, error: Arc<std::io::Error> },
@@ -74,10 +76,7 @@ impl From<PostgresError> for StoreError {
 ///
 /// # Errors
 /// [`StoreError::Failed`] with a [`PostgresError`].
-pub async fn prepare(
-    options: &PostgresOptions,
-    instance: i64,
-) -> Result<(PgConnectOptions, ServerClock), StoreError> {
+pub async fn prepare(options: &PostgresOptions, instance: i64) -> Result<(PgConnectOptions, ServerClock), StoreError> {
     let connect = connect_options(options, instance).await?;
     let place = place(&connect);
     let opening = timeout(CONNECT_TIMEOUT, PgConnection::connect_with(&connect)).await;
@@ -128,7 +127,9 @@ fn refusal(place: String, connect: &PgConnectOptions, error: &sqlx::Error) -> Po
     let text = without_prefix(error);
     match code_of(error).as_deref() {
         // invalid_password, invalid_authorization_specification
-        Some("28P01" | "28000") => PostgresError::Refused { place, user: connect.get_username().to_owned(), error: text },
+        Some("28P01" | "28000") => {
+            PostgresError::Refused { place, user: connect.get_username().to_owned(), error: text }
+        }
         Some("3D000") => PostgresError::NoDatabase { place, error: text },
         Some("57P03") => PostgresError::Unreachable { place, error: text },
         _ => match Fault::of(error) {

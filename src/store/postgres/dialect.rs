@@ -73,9 +73,6 @@ mod tests {
 
     #[test]
     fn dialect_renames_json_functions() {
-        assert_eq!(
-            translate("json_group_array(json_array(name, state))"),
-            "json_agg(json_build_array(name, state))"
-        );
+        assert_eq!(translate("json_group_array(json_array(name, state))"), "json_agg(json_build_array(name, state))");
     }
 }

@@ -14,9 +14,10 @@ mod transaction;
 mod value;
 mod writer;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use sqlx::Row as _;
 use sqlx::postgres::{PgPool, PgPoolOptions};
 use tokio::sync::mpsc;
@@ -92,7 +93,7 @@ impl PostgresDatabase {
 
     /// What other instances commit. `None` if it was taken before.
     pub fn take_notices(&self) -> Option<mpsc::Receiver<Notices>> {
-        self.notices.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.notices.lock().take()
     }
 
     /// The server's time.

@@ -2,9 +2,10 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 use futures::TryStreamExt;
+use parking_lot::RwLock;
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgArguments, PgConnection};
 use sqlx::query::Query as SqlxQuery;
@@ -98,13 +99,13 @@ pub fn bound(statement: Statement<'_>) -> SqlxQuery<'static, Postgres, PgArgumen
 /// The translation of a text of this program, made once.
 fn translated(sql: &'static str) -> Arc<str> {
     static KNOWN: RwLock<Option<HashMap<&'static str, Arc<str>>>> = RwLock::new(None);
-    let known = KNOWN.read().unwrap_or_else(PoisonError::into_inner);
+    let known = KNOWN.read();
     if let Some(text) = known.as_ref().and_then(|known| known.get(sql)) {
         return Arc::clone(text);
     }
     drop(known);
     let text: Arc<str> = translate(sql).into();
-    let mut known = KNOWN.write().unwrap_or_else(PoisonError::into_inner);
+    let mut known = KNOWN.write();
     known.get_or_insert_default().insert(sql, Arc::clone(&text));
     text
 }

@@ -96,14 +96,8 @@ impl Transaction for PostgresTransaction<'_> {
             return Ok(());
         }
         let FrameColumns { run, seq, ts, attempt, phase, kind, data } = columns;
-        let insert = sqlx::query(INSERT_FRAMES)
-            .bind(run)
-            .bind(seq)
-            .bind(ts)
-            .bind(attempt)
-            .bind(phase)
-            .bind(kind)
-            .bind(data);
+        let insert =
+            sqlx::query(INSERT_FRAMES).bind(run).bind(seq).bind(ts).bind(attempt).bind(phase).bind(kind).bind(data);
         insert.execute(&mut *self.connection).await.map_err(classify)?;
         if !redraws.is_empty() {
             let (places, seqs): (Vec<_>, Vec<i64>) = redraws.into_iter().unzip();

@@ -83,6 +83,10 @@ impl Writer {
                     repeats += 1;
                     tokio::time::sleep(repeat_wait(repeats)).await;
                 }
+                // What the transaction is in conflict with does not go away: its own values, or rows that stay.
+                Err(Failure::RolledBack(StoreError::Unavailable(error), Fault::Conflict)) => {
+                    return Err(StoreError::Failed(error));
+                }
                 Err(Failure::RolledBack(error, _)) => return Err(error),
                 Err(Failure::InDoubt { commit, outcomes, error }) => {
                     tracing::warn!(%error, "the connection was lost during a commit; asking the database what became of it");

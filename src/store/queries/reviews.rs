@@ -106,8 +106,8 @@ fn words(statement: Statement<'_>) -> Query<'_, (String, u64)> {
 /// The patches of an attempt, in order, without their diffs.
 pub fn patches(run: RunKey, attempt: u32) -> Query<'static, PatchSummary> {
     statement!(
-        ["SELECT seq, data ->> 'path' AS path, CAST(coalesce(data ->> 'added', '0') AS BIGINT) AS added,
-            CAST(coalesce(data ->> 'removed', '0') AS BIGINT) AS removed, data ->> 'fix' AS fix", OF_ATTEMPT,
+        ["SELECT seq, data ->> 'path' AS path, CAST(data ->> 'added' AS TEXT) AS added,
+            CAST(data ->> 'removed' AS TEXT) AS removed, data ->> 'fix' AS fix", OF_ATTEMPT,
          " ORDER BY seq"];
         run: run, attempt: attempt, kind: "patch",
     )
@@ -115,11 +115,16 @@ pub fn patches(run: RunKey, attempt: u32) -> Query<'static, PatchSummary> {
         Ok(PatchSummary {
             seq: row.get("seq")?,
             path: row.get("path")?,
-            added: row.get("added")?,
-            removed: row.get("removed")?,
+            added: count(row.text("added")?),
+            removed: count(row.text("removed")?),
             fix: (row.text("fix")? == Some("review")).then_some(FixSafety::Review),
         })
     })
+}
+
+/// A count as a command has reported it: it may be no number, or one that no database has.
+fn count(text: Option<&str>) -> u64 {
+    text.and_then(|text| text.parse().ok()).unwrap_or(0)
 }
 
 /// The patch of this seq, if that frame is one.

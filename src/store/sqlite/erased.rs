@@ -5,9 +5,10 @@
 //! truncated. That waits for readers of older pages, so it is repeated until it succeeds, and done once more when the
 //! database is opened.
 
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use rusqlite::Connection;
 
 use super::WRITE_BUSY_TIMEOUT;
@@ -20,7 +21,7 @@ const CUT_RETRY_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Writes the log back and truncates it, as soon as no reader needs it.
 pub fn cut_log(connection: &Arc<Mutex<Connection>>) {
-    if !try_cut(&mut connection.lock().unwrap_or_else(PoisonError::into_inner)) {
+    if !try_cut(&mut connection.lock()) {
         let connection = Arc::downgrade(connection);
         tokio::spawn(async move {
             loop {
@@ -28,7 +29,7 @@ pub fn cut_log(connection: &Arc<Mutex<Connection>>) {
                 let again = Weak::clone(&connection);
                 let cut = tokio::task::spawn_blocking(move || {
                     // A closed database has its log truncated when it is opened again.
-                    again.upgrade().is_none_or(|open| try_cut(&mut open.lock().unwrap_or_else(PoisonError::into_inner)))
+                    again.upgrade().is_none_or(|open| try_cut(&mut open.lock()))
                 });
                 if cut.await.unwrap_or(true) {
                     return;

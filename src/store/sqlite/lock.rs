@@ -71,9 +71,9 @@ mod itself {
     use std::io;
     use std::os::fd::IntoRawFd;
     use std::path::Path;
-    use std::sync::{Mutex, MutexGuard, PoisonError};
 
     use nix::sys::statfs::{FsType, NFS_SUPER_MAGIC, SMB_SUPER_MAGIC, fstatfs};
+    use parking_lot::{Mutex, MutexGuard};
 
     use super::{Identity, file_lock, identity};
 
@@ -88,7 +88,7 @@ mod itself {
     static DATABASES: Mutex<BTreeMap<Identity, (File, bool)>> = Mutex::new(BTreeMap::new());
 
     fn databases() -> MutexGuard<'static, BTreeMap<Identity, (File, bool)>> {
-        DATABASES.lock().unwrap_or_else(PoisonError::into_inner)
+        DATABASES.lock()
     }
 
     /// The lock, until this is dropped.

@@ -20,9 +20,10 @@ mod write;
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use sqlx::migrate::MigrateError;
 use sqlx::sqlite::{
     SqliteAutoVacuum, SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
@@ -33,6 +34,7 @@ use super::{StoreCommand, StoreError, WriteOutcome};
 use crate::model::DatabaseSize;
 use fault::{classify, classify_open};
 use lock::Lock;
+
 pub use read::SqliteSnapshot;
 use reserve::Reserve;
 
@@ -138,7 +140,7 @@ impl SqliteDatabase {
         let (connection, commands) = (Arc::clone(&self.write), commands.to_vec());
         let committed = tokio::task::spawn_blocking(move || {
             // A panic in here rolled its transaction back when it passed.
-            let mut held = connection.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut held = connection.lock();
             let done = write::transact(&mut held, &commands);
             drop(held);
             done.map(|(outcomes, has_erased_secrets)| {

@@ -7,9 +7,9 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
 
 use nix::sys::statvfs::fstatvfs;
+use parking_lot::Mutex;
 
 /// How many bytes the reserve occupies: enough for some hundred small transactions.
 const FULL_BYTES: u64 = 4 << 20;
@@ -49,7 +49,7 @@ impl Reserve {
 
     /// Frees the space. Returns whether there was any. Blocks.
     pub(super) fn release(&self) -> bool {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock();
         let Some(file) = self.file.as_ref().filter(|_| state.is_held) else { return false };
         state.is_held = false;
         state.freed_bytes = file.metadata().map_or(FULL_BYTES, |file| file.len());
@@ -65,7 +65,7 @@ impl Reserve {
     /// Fills it again, if the disk has the space and as much besides. While output waits for space, that is more than
     /// what was freed, which the output would use up. Returns whether it is filled, or never can be. Blocks.
     pub(super) fn restore(&self, does_output_wait: bool) -> bool {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock();
         let Some(file) = self.file.as_ref().filter(|_| !state.is_held) else { return true };
         let least = if does_output_wait { state.freed_bytes + 2 * LEAST_BYTES } else { 2 * LEAST_BYTES };
         state.is_held = fill(file, least).unwrap_or_else(|error| {

@@ -73,9 +73,9 @@ impl Grid {
         take(&mut self.spare)
     }
 
-    /// The approximate memory of the rows, in bytes.
-    pub fn weight(&self) -> usize {
-        self.slots.iter().map(|slot| slot.row.weight()).sum()
+    /// The approximate size of the rows in memory.
+    pub fn memory_bytes(&self) -> usize {
+        self.slots.iter().map(|slot| slot.row.memory_bytes()).sum()
     }
 
     /// Removes the first row from the screen, after its final state was emitted.

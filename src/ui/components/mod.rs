@@ -1,6 +1,6 @@
 //! The components that pages are composed of.
 
-pub mod account;
+pub mod account_menu;
 pub mod action_feedback;
 pub mod actions;
 pub mod activity;
@@ -19,11 +19,11 @@ pub mod outcome;
 pub mod params;
 pub mod paused_banner;
 pub mod phases;
+pub mod pin_and_delete;
 pub mod popover;
 pub mod post_form;
 pub mod queue;
 pub mod record_list;
-pub mod retention;
 pub mod review;
 pub mod runs;
 pub mod schedule;

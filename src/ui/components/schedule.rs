@@ -13,8 +13,8 @@ use crate::calls::triggers::{PauseSchedules, ResumeSchedules, RunSchedule};
 use crate::model::trigger::{LastRun, SchedulePause, ScheduleView, SkippedDueTimes};
 use crate::model::visible::plain;
 use crate::model::{Problem, Role};
-use crate::ui::account::has_role;
 use crate::ui::clock::Clock;
+use crate::ui::current_user::has_role;
 use crate::ui::format;
 
 /// Pause, resume and run now.

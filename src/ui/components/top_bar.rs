@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 use leptos_router::hooks::use_location;
 
-use super::account::AccountMenu;
+use super::account_menu::AccountMenu;
 use super::icon::Icon;
 use super::notify_toggle::NotifyToggle;
 use crate::base;

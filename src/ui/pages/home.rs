@@ -9,7 +9,6 @@ use crate::browser::PageEvent;
 use crate::calls::{list_runs, read_offer};
 use crate::feed::{FeedIntervals, PageConnection};
 use crate::model::{PipelineFileError, Role, StartOptions, Timestamp, UpcomingRun};
-use crate::ui::account::has_role;
 use crate::ui::clock::Clock;
 use crate::ui::components::database::DatabaseLine;
 use crate::ui::components::icon::Icon;
@@ -20,6 +19,7 @@ use crate::ui::components::start::StartForm;
 use crate::ui::components::text_with_code::TextWithCode;
 use crate::ui::components::trigger_notices::TriggerNotices;
 use crate::ui::components::upcoming::UpcomingCard;
+use crate::ui::current_user::has_role;
 use crate::ui::refresh::refresh_on;
 
 /// The minimum time between two refreshes for due times.

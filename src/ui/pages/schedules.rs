@@ -8,10 +8,10 @@ use crate::browser::PageEvent;
 use crate::calls::triggers::read_schedules;
 use crate::model::Role;
 use crate::model::trigger::{ScheduleList, ScheduleView};
-use crate::ui::account::has_role;
 use crate::ui::components::load_error::LoadError;
 use crate::ui::components::notice::ProblemNotice;
 use crate::ui::components::schedule::{ScheduleActions, ScheduleRow};
+use crate::ui::current_user::has_role;
 use crate::ui::refresh::refresh_while_visible;
 use crate::ui::triggers::Triggers;
 

@@ -13,7 +13,7 @@ use super::Cluster;
 use crate::support::history::History;
 use crate::support::reader::{Kind, Reader, ReaderOptions};
 use crate::support::rng::{self, Rng};
-use crate::support::{Server, until};
+use crate::support::{Server, World, until};
 
 /// How often an instance is killed if nothing else is asked for.
 const ROUNDS: u64 = 6;
@@ -23,7 +23,12 @@ const COMMAND: &str = r#"echo "$RUNTRAIL_RUN_ID $RUNTRAIL_ATTEMPT $RUNTRAIL_PHAS
     i=0; while [ $i -lt 40 ]; do echo line $i; i=$((i+1)); sleep 0.005; done"#;
 
 /// A reader of a run until the run has ended, or its instance is killed. Returns the run and the frames.
-async fn read(server: std::net::SocketAddr, run: String, killed: CancellationToken, seed: u64) -> (String, Vec<String>) {
+async fn read(
+    server: std::net::SocketAddr,
+    run: String,
+    killed: CancellationToken,
+    seed: u64,
+) -> (String, Vec<String>) {
     let cursors = BTreeMap::from([(run.clone(), 0)]);
     let mut reader = Reader::new(server, server, Kind::One, cursors, ReaderOptions::plain(), seed);
     tokio::select! {
@@ -48,8 +53,9 @@ async fn instance_kills_leave_every_reader_with_the_journal() {
     let seed = rng::number("RUNTRAIL_SEED").unwrap_or(1);
     let mut rng = Rng::new(seed);
     let rounds = rng::number("RUNTRAIL_ROUNDS").unwrap_or(ROUNDS);
-    let mut cluster = Cluster::start(3, &["--lease", "2s", "--workers", "3"]);
-    cluster.world.pipeline("p", &[COMMAND, COMMAND]);
+    let world = World::new();
+    world.pipeline("p", &[COMMAND, COMMAND]);
+    let mut cluster = Cluster::start(world, 3, &["--lease", "2s", "--workers", "3"]);
     let mut all = Vec::new();
     for round in 0..rounds {
         let mut runs = Vec::new();

@@ -13,9 +13,6 @@ use crate::support::history::History;
 use crate::support::reader::{Kind, Reader, ReaderOptions};
 use crate::support::{Events, Server, TestDatabase, World, alive, pids, until};
 
-/// The token that all instances of a test know.
-const TOKEN: &str = "a token that all instances know";
-
 /// Servers on one database, each with a data folder of its own.
 struct Cluster {
     // Dropped first.
@@ -26,10 +23,10 @@ struct Cluster {
 }
 
 impl Cluster {
-    /// So many instances with these flags.
-    fn start(count: usize, flags: &[&str]) -> Self {
+    /// So many instances with these flags, which have the pipelines and the project of this world.
+    fn start(world: World, count: usize, flags: &[&str]) -> Self {
         let flags = flags.iter().map(|&flag| flag.to_owned()).collect();
-        let mut cluster = Self { servers: Vec::new(), world: World::new(), database: TestDatabase::on_server(), flags };
+        let mut cluster = Self { servers: Vec::new(), world, database: TestDatabase::on_server(), flags };
         for index in 0..count {
             let server = cluster.serve(index);
             cluster.servers.push(server);
@@ -83,8 +80,9 @@ impl Cluster {
 
 #[tokio::test]
 async fn instance_readers_have_the_whole_journal_wherever_they_are() {
-    let cluster = Cluster::start(3, &[]);
-    cluster.world.pipeline("p", &["i=0; while [ $i -lt 300 ]; do echo line $i; i=$((i+1)); done", "sleep 0.3; echo end"]);
+    let world = World::new();
+    world.pipeline("p", &["i=0; while [ $i -lt 300 ]; do echo line $i; i=$((i+1)); done", "sleep 0.3; echo end"]);
+    let cluster = Cluster::start(world, 3, &[]);
     let mut runs = Vec::new();
     for server in cluster.servers.iter().cycle().take(9) {
         runs.push(server.start(&cluster.world, "p").await);
@@ -100,8 +98,9 @@ async fn instance_readers_have_the_whole_journal_wherever_they_are() {
 /// Leases are renewed so seldom that only a notice can be fast enough.
 #[tokio::test]
 async fn instance_stops_a_run_that_is_cancelled_on_another() {
-    let cluster = Cluster::start(2, &["--lease", "30m"]);
-    cluster.world.pipeline("p", &["echo $$ > pids; echo begun; exec sleep 1000"]);
+    let world = World::new();
+    world.pipeline("p", &["echo $$ > pids; echo begun; exec sleep 1000"]);
+    let cluster = Cluster::start(world, 2, &["--lease", "30m"]);
     let id = cluster.servers[0].start(&cluster.world, "p").await;
     cluster.servers[0].until_line(&id, "begun").await;
     let worker = cluster.worker_of(&id).await;
@@ -115,11 +114,12 @@ async fn instance_stops_a_run_that_is_cancelled_on_another() {
 
 #[tokio::test]
 async fn instance_resumes_a_run_that_is_approved_on_another() {
-    let cluster = Cluster::start(2, &[]);
+    let world = World::new();
     let phases = "[[phases]]\nname = \"a\"\nrun = \"echo one\"\n\
         [[phases]]\nname = \"b\"\napproval = \"Go on?\"\nrun = \"echo two\"\n";
     let project = "[[params]]\nname = \"project\"\ntype = \"path\"\n";
-    cluster.world.toml("p", &format!("name = \"p\"\n{project}{phases}"));
+    world.toml("p", &format!("name = \"p\"\n{project}{phases}"));
+    let cluster = Cluster::start(world, 2, &[]);
     let id = cluster.servers[0].start(&cluster.world, "p").await;
     let asked = cluster.servers[1].until_awaiting_approval(&id).await;
     let answer = json!({ "seq": asked["approval"]["seq"] });
@@ -134,8 +134,9 @@ async fn instance_resumes_a_run_that_is_approved_on_another() {
 /// The list of runs changes on all instances.
 #[tokio::test]
 async fn instance_list_shows_runs_of_another() {
-    let cluster = Cluster::start(2, &[]);
-    cluster.world.pipeline("p", &["echo done"]);
+    let world = World::new();
+    world.pipeline("p", &["echo done"]);
+    let cluster = Cluster::start(world, 2, &[]);
     let mut events = Events::open(&cluster.servers[1], "/events?list=1").await;
     let id = cluster.servers[0].start(&cluster.world, "p").await;
     loop {

@@ -25,15 +25,16 @@ use runtrail::approvals::{self, DecisionRequest};
 use runtrail::engine::{Engine, EngineOptions};
 use runtrail::journal::{GroupCommit, Journal, JournalBackend as _};
 use runtrail::model::pipeline::OnInterrupt;
-use runtrail::model::plan::RetryPolicy;
 use runtrail::model::queue::{BusyPolicy, Concurrency};
+use runtrail::model::retry_policy::RetryPolicy;
 use runtrail::model::{
     ApprovalRule, AuthMethod, Param, ParamInput, ParamKind, PhaseSpec, Pipeline, Problem, Role, Run, RunId, Status,
     Timestamp,
 };
 use runtrail::pipelines::{Catalog, Projects};
-use runtrail::runs::{self, Actor, Backend, CancelMode, RerunFrom, RerunRequest};
+use runtrail::runs::{self, Backend, CancelMode, RerunFrom, RerunRequest};
 use runtrail::store::{RunCommand, StoreCommand, WriteOutcome};
+use runtrail::testing::Actor;
 use runtrail::workspaces::Workspaces;
 use tokio::runtime::Runtime;
 use tokio::time::Instant;
@@ -291,8 +292,15 @@ impl World {
         let folder = tempfile::tempdir().unwrap();
         let database = TestDatabase::of_file(&folder.path().join("test.db"));
         let store = RecordingStore::open(&database);
-        let mut world =
-            Self { folder, _database: database, store, servers: Default::default(), started: 0, runs: Vec::new(), time: 1_000_000 };
+        let mut world = Self {
+            folder,
+            _database: database,
+            store,
+            servers: Default::default(),
+            started: 0,
+            runs: Vec::new(),
+            time: 1_000_000,
+        };
         (0..SERVERS).for_each(|server| world.start_server(server));
         world
     }

@@ -104,6 +104,15 @@ impl TestDatabase {
         }
     }
 
+    /// What a run says that was executed by a server which was killed.
+    pub fn loss(&self) -> &'static str {
+        match self {
+            Self::Sqlite(_) => "stopped or killed",
+            // Another instance cannot know why.
+            Self::Postgres { .. } => "its lease expired",
+        }
+    }
+
     /// Ends the leases of all runs that do not wait for a person.
     pub fn lapse_leases(&self) {
         self.execute("UPDATE runs SET lease_until = 1 WHERE status = 'running' AND gate IS NULL");

@@ -1,10 +1,10 @@
 //! Roles, people and tokens, session keys, login links and trusted proxies.
 
 use super::*;
+use crate::access::Actor;
 use crate::access::LoginCredential;
 use crate::model::Role;
 use crate::model::audit::AuditAction;
-use crate::runs::Actor;
 
 fn operator() -> Actor {
     Actor {

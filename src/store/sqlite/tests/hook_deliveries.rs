@@ -1,7 +1,7 @@
 use super::store;
 use crate::model::Timestamp;
 use crate::model::trigger::{DeliveryFilter, DeliveryResult, HookDelivery};
-use crate::store::{MAX_HOOK_DELIVERY_AGE_MS as MAX_AGE_MS, RecordHookDelivery, SenderTrust, Store, StoreCommand};
+use crate::store::{MAX_HOOK_DELIVERY_AGE_MS, RecordHookDelivery, SenderTrust, Store, StoreCommand};
 
 fn call(at: i64, trust: SenderTrust, pipeline: &str) -> RecordHookDelivery {
     RecordHookDelivery {
@@ -50,7 +50,7 @@ async fn hook_deliveries_have_quotas_by_sender_trust() {
     let newest = all(&store, DeliveryFilter::default()).await.remove(0);
     assert_eq!((newest.reason.unwrap().chars().count(), newest.event.unwrap().len()), (1001, 203));
     // And all are deleted with time.
-    put(&store, vec![call(MAX_AGE_MS + 10_000, SenderTrust::Signed, "q")]).await;
+    put(&store, vec![call(MAX_HOOK_DELIVERY_AGE_MS + 10_000, SenderTrust::Signed, "q")]).await;
     assert_eq!(all(&store, DeliveryFilter::default()).await.len(), 1);
 }
 

@@ -6,11 +6,11 @@ use leptos::server_fn::ServerFn;
 use super::{Exclusions, Tab};
 use crate::calls::{Approve, Reject};
 use crate::model::{ApprovalRequest, ProblemCode, Role, RunId};
-use crate::ui::account::has_role;
 use crate::ui::components::action_feedback::ActionFeedback;
 use crate::ui::components::icon::Icon;
 use crate::ui::components::invisible::mark_invisible;
 use crate::ui::components::post_form::PostForm;
+use crate::ui::current_user::has_role;
 use crate::ui::follow::LiveRun;
 use crate::ui::format;
 

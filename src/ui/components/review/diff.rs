@@ -2,7 +2,7 @@
 
 use leptos::prelude::*;
 
-use crate::model::view::{DiffLine, DiffSpan, Hunk, LineChange, PatchView, SyntaxClass, side_by_side};
+use crate::model::patch_view::{DiffLine, DiffSpan, Hunk, LineChange, PatchView, SyntaxClass, side_by_side};
 use crate::model::visible::plain;
 use crate::ui::components::invisible::mark_invisible;
 

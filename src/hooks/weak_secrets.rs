@@ -1,4 +1,4 @@
-//! The background task of hooks.
+//! Warns of hook secrets that can be guessed.
 
 use tokio_util::sync::CancellationToken;
 

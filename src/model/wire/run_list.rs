@@ -1,11 +1,9 @@
-//! Pages of runs and frames, and updates of the list of runs (docs/CONTRACT.md, "Runs").
-
-use std::collections::BTreeMap;
+//! The list of runs: its filter, its pages and its updates (docs/CONTRACT.md, "Runs").
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::attempt::{AttemptSummary, ReviewCounts};
-use crate::model::{Frame, Pin, Run, RunId, Status};
+use crate::model::run::{Run, RunId};
+use crate::model::status::Status;
 
 /// An update in the stream of the list (`event: list`).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -26,7 +24,7 @@ impl RunListUpdate {
     }
 }
 
-/// A page of runs, newest first (docs/CONTRACT.md, "Runs").
+/// A page of runs, newest first.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct RunPage {
     pub runs: Vec<Run>,
@@ -34,7 +32,7 @@ pub struct RunPage {
     pub next: Option<String>,
 }
 
-/// Filters of the list of runs (docs/CONTRACT.md, "Runs"); `None` matches everything.
+/// Filters of the list of runs; `None` matches everything.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct RunFilter {
@@ -48,51 +46,10 @@ pub struct RunFilter {
     pub before: Option<String>,
 }
 
-/// A page of frames (docs/CONTRACT.md, "Runs"). The frames, the head and the status are read in one transaction, the
-/// pin and the redraws after them.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct FramePage {
-    /// Frames after the cursor, in order.
-    pub frames: Vec<Frame>,
-    /// The latest redraws of rows in these frames, if they come after this page.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub redraws: Vec<Frame>,
-    /// The seq of the journal's last frame.
-    pub head: u64,
-    pub status: Status,
-    /// Whether frames may follow without a re-run.
-    pub active: bool,
-    /// `pinned` and `pins` in JSON.
-    #[serde(flatten)]
-    pub pin: Pin,
-}
-
-/// The initial data of a run's page: the run and a part of its journal, read in one transaction.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct RunView {
-    pub run: Run,
-    /// Consecutive frames: the newest ones, or those around `at`. None if the frame in question is too large for a
-    /// page.
-    pub frames: Vec<Frame>,
-    /// The latest redraws of rows in these frames, if they come after them.
-    #[serde(default)]
-    pub redraws: Vec<Frame>,
-    /// The seq that was requested.
-    #[serde(default)]
-    pub at: Option<u64>,
-    #[serde(rename = "tally")]
-    pub review_counts: ReviewCounts,
-    /// The attempts before the current one, oldest first; only the newest of them if there are many.
-    #[serde(default)]
-    pub earlier: Vec<AttemptSummary>,
-    /// The seq of the `phase` frame that started each phase in this attempt.
-    #[serde(default)]
-    pub starts: BTreeMap<String, u64>,
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::run::Pin;
 
     #[test]
     fn run_list_update_roundtrips() {

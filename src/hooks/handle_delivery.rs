@@ -1,8 +1,8 @@
-//! Starts the run of a delivery whose sender was verified.
+//! Handles a delivery whose sender was verified: starts its run, or says why it starts none.
 
 use std::sync::Arc;
 
-use super::deliveries::{new_delivery, record_delivery};
+use super::delivery_list::{new_delivery, record_delivery};
 use super::{DeliveryHeaders, KeyBy, condition};
 use crate::model::kinds::Origin;
 use crate::model::trigger::DeliveryResult;
@@ -55,7 +55,7 @@ fn refusal_reason(problem: &Problem) -> String {
 /// # Errors
 /// Those of `payload`; [`ProblemCode::InvalidParams`]; [`ProblemCode::GroupBusy`]; [`ProblemCode::TooManyQueued`];
 /// [`ProblemCode::RunDeleted`] if the run of the first delivery was; the database's errors.
-pub async fn deliver(
+pub async fn handle_delivery(
     backend: &Backend,
     pipeline: Arc<Pipeline>,
     hook: &Hook,

@@ -6,7 +6,7 @@ use super::icon::Icon;
 use super::popover::Popover;
 use crate::base;
 use crate::model::{AuthMethod, Role};
-use crate::ui::account::current_user;
+use crate::ui::current_user::current_user;
 
 /// A `<details>` element, so that it works without JavaScript.
 #[component]

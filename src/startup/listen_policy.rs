@@ -7,7 +7,7 @@ pub const MIN_STRONG_TOKEN_CHARS: usize = 16;
 
 /// Why the server must not listen on an address.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum BindError {
+pub enum ListenError {
     /// Everyone in the network could run commands.
     #[error(
         "will not listen on {0} without a token of yours: everyone who reaches that address could run commands on this machine. \
@@ -35,16 +35,16 @@ pub enum BindError {
 /// the server.
 ///
 /// # Errors
-/// [`BindError`].
-pub fn check(addr: SocketAddr, is_exposed: bool, token: Option<&str>) -> Result<(), BindError> {
+/// [`ListenError`].
+pub fn check(addr: SocketAddr, is_exposed: bool, token: Option<&str>) -> Result<(), ListenError> {
     // The system treats ::ffff:127.0.0.1 as 127.0.0.1.
     let loopback = addr.ip().to_canonical().is_loopback();
     match token.map(str::trim) {
         None if loopback => Ok(()),
-        None => Err(BindError::Open(addr)),
-        Some("") => Err(BindError::EmptyToken),
-        Some(token) if token.chars().any(char::is_control) => Err(BindError::UnsendableToken),
-        Some(token) if is_exposed && !is_strong(token) => Err(BindError::ShortToken),
+        None => Err(ListenError::Open(addr)),
+        Some("") => Err(ListenError::EmptyToken),
+        Some(token) if token.chars().any(char::is_control) => Err(ListenError::UnsendableToken),
+        Some(token) if is_exposed && !is_strong(token) => Err(ListenError::ShortToken),
         Some(_) => Ok(()),
     }
 }
@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bind_without_token_allows_loopback_only() {
+    fn listen_without_token_allows_loopback_only() {
         for addr in ["127.0.0.1:3000", "127.9.8.7:0", "[::1]:3000", "[::ffff:127.0.0.1]:3000"] {
             assert_eq!(check(addr.parse().unwrap(), false, None), Ok(()), "{addr}");
         }
@@ -67,13 +67,13 @@ mod tests {
             ["0.0.0.0:3000", "[::]:3000", "192.168.1.5:3000", "[fe80::1]:80", "8.8.8.8:80", "[::ffff:10.0.0.1]:80"]
         {
             let addr = addr.parse().unwrap();
-            assert_eq!(check(addr, true, None), Err(BindError::Open(addr)), "{addr}");
+            assert_eq!(check(addr, true, None), Err(ListenError::Open(addr)), "{addr}");
             assert_eq!(check(addr, true, Some("correct horse battery staple")), Ok(()), "{addr}");
         }
     }
 
     #[test]
-    fn bind_error_names_the_address_and_the_remedy() {
+    fn listen_error_names_the_address_and_the_remedy() {
         let text = check("0.0.0.0:3000".parse().unwrap(), true, None).unwrap_err().to_string();
         for word in ["0.0.0.0:3000", "token", "run commands", "--token", "RUNTRAIL_TOKEN", "127.0.0.1:3000"] {
             assert!(text.contains(word), "{word} in {text:?}");
@@ -84,13 +84,13 @@ mod tests {
     fn token_must_fit_a_header_and_be_long_if_exposed() {
         let addr = "127.0.0.1:3000".parse().unwrap();
         for empty in ["", " ", "\n"] {
-            assert_eq!(check(addr, false, Some(empty)), Err(BindError::EmptyToken), "{empty:?}");
+            assert_eq!(check(addr, false, Some(empty)), Err(ListenError::EmptyToken), "{empty:?}");
         }
-        assert_eq!(check(addr, false, Some("a\nb")), Err(BindError::UnsendableToken));
+        assert_eq!(check(addr, false, Some("a\nb")), Err(ListenError::UnsendableToken));
         // A short token is accepted on loopback (with a warning). The trailing newline of a token file does not count.
         assert_eq!(check(addr, false, Some("x")), Ok(()));
         assert_eq!(check(addr, false, Some("secret\n")), Ok(()));
-        assert_eq!(check(addr, true, Some("secret\n")), Err(BindError::ShortToken));
+        assert_eq!(check(addr, true, Some("secret\n")), Err(ListenError::ShortToken));
         assert_eq!(check(addr, true, Some("0123456789abcdef\n")), Ok(()));
     }
 }
