@@ -1,5 +1,6 @@
 //! Several real servers that share one real PostgreSQL database.
 
+mod faults;
 mod kills;
 mod startup;
 
@@ -25,8 +26,13 @@ struct Cluster {
 impl Cluster {
     /// So many instances with these flags, which have the pipelines and the project of this world.
     fn start(world: World, count: usize, flags: &[&str]) -> Self {
+        Self::start_on(world, TestDatabase::on_server(), count, flags)
+    }
+
+    /// The same on this database.
+    fn start_on(world: World, database: TestDatabase, count: usize, flags: &[&str]) -> Self {
         let flags = flags.iter().map(|&flag| flag.to_owned()).collect();
-        let mut cluster = Self { servers: Vec::new(), world, database: TestDatabase::on_server(), flags };
+        let mut cluster = Self { servers: Vec::new(), world, database, flags };
         for index in 0..count {
             let server = cluster.serve(index);
             cluster.servers.push(server);

@@ -37,7 +37,11 @@ impl TestDatabase {
 
     /// A new database on a PostgreSQL server.
     pub fn on_server() -> Self {
-        let server = postgres_server();
+        Self::on(postgres_server())
+    }
+
+    /// A new database on the server with this URL.
+    pub fn on(server: String) -> Self {
         let name = format!("runtrail_test_{:016x}", rng::fresh_seed());
         psql(&format!("{server}/postgres"), &format!("CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8'"));
         Self::Postgres { server, name }

@@ -6,6 +6,7 @@ pub mod feed;
 pub mod forge;
 pub mod history;
 pub mod http;
+pub mod postgres;
 pub mod proxy;
 pub mod reader;
 pub mod rng;
