@@ -1,12 +1,15 @@
 # Each target installs what it needs; the work is done in scripts/.
 
-.PHONY: help run build release test bench fuzz nightly lint fmt setup clean-data
+.PHONY: help run cluster build release test bench fuzz nightly lint fmt setup clean-data
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
 run: ## Serve the dashboard with a sample project on 127.0.0.1:3000 (or ADDR)
 	@scripts/run.sh
+
+cluster: ## Serve it as three instances on one PostgreSQL server, on ports 3000 to 3002 (or from PORT on)
+	@scripts/cluster.sh
 
 build: ## Build the one self-contained program, target/release/runtrail
 	@scripts/build.sh

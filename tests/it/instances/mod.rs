@@ -122,7 +122,7 @@ async fn instance_stops_a_run_that_is_cancelled_on_another() {
 async fn instance_resumes_a_run_that_is_approved_on_another() {
     let world = World::new();
     let phases = "[[phases]]\nname = \"a\"\nrun = \"echo one\"\n\
-        [[phases]]\nname = \"b\"\napproval = \"Go on?\"\nrun = \"echo two\"\n";
+        [[phases]]\nname = \"b\"\napproval = true\nquestion = \"Go on?\"\nrun = \"echo two\"\n";
     let project = "[[params]]\nname = \"project\"\ntype = \"path\"\n";
     world.toml("p", &format!("name = \"p\"\n{project}{phases}"));
     let cluster = Cluster::start(world, 2, &[]);

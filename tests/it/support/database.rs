@@ -20,7 +20,7 @@ pub fn postgres_server() -> String {
 }
 
 /// Whether tests that work with either database use PostgreSQL this time.
-fn is_postgres_wanted() -> bool {
+pub fn is_postgres_wanted() -> bool {
     std::env::var("RUNTRAIL_TEST_DATABASE").is_ok_and(|name| name == "postgres")
 }
 

@@ -57,8 +57,11 @@ pub fn number(variable: &str) -> Option<u64> {
     Some(text.parse().unwrap_or_else(|_| panic!("{variable} must be a whole number, not {text:?}")))
 }
 
-/// How many cases a property has that is tried so often if nothing else is asked for: RUNTRAIL_TIMES as many.
+/// How many cases a property has that is tried so often if nothing else is asked for: RUNTRAIL_TIMES as many, on
+/// PostgreSQL an eighth.
 pub fn cases(usual: u32) -> u32 {
+    // A database on a server is created for each case.
+    let usual = if super::database::is_postgres_wanted() { usual.div_ceil(8) } else { usual };
     usual * number("RUNTRAIL_TIMES").map_or(1, |times| u32::try_from(times).unwrap())
 }
 
