@@ -7,6 +7,7 @@ mod api;
 mod approval;
 mod attacks;
 mod attempts;
+mod backup;
 mod cancel;
 mod clock;
 mod codemod;

@@ -116,9 +116,14 @@ impl World {
 
     /// A server that asks for the token that it makes.
     pub fn serve_guarded(&self, flags: &[&str]) -> Server {
+        self.serve_guarded_on(&self.data(), flags)
+    }
+
+    /// The same on other data.
+    pub fn serve_guarded_on(&self, data: &Path, flags: &[&str]) -> Server {
         let mut program = Command::new(env!("CARGO_BIN_EXE_runtrail"));
         program.arg("serve").env("RUNTRAIL_NO_TOKEN", "0");
-        self.start(program, &self.data(), flags)
+        self.start(program, data, flags)
     }
 
     /// A server on other data.
