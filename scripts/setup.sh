@@ -12,6 +12,7 @@ set -euo pipefail
 . scripts/setup/npm.sh
 . scripts/setup/proof.sh
 . scripts/setup/chromium.sh
+. scripts/setup/deploy.sh
 . scripts/setup/samples.sh
 . scripts/setup/supply.sh
 . scripts/setup/proxies.sh
@@ -46,6 +47,7 @@ setup() {
         setup_chromium
         setup_samples
         setup_proxies
+        setup_deploy
         setup_system
         setup_terminal
         ;;
