@@ -11,7 +11,7 @@ run: ## Serve the dashboard with a sample project on 127.0.0.1:3000 (or ADDR)
 build: ## Build the one self-contained program, target/release/runtrail
 	@scripts/build.sh
 
-release: ## Make a release in target/dist: program, SBOM, checksums, signature by RELEASE_KEY
+release: ## Make a release in target/dist: program, .deb, wheel, SBOM, checksums, signature by RELEASE_KEY
 	@scripts/release.sh
 
 test: ## Run all tests: Rust's, then the browser's over the release build
@@ -26,7 +26,7 @@ nightly: ## Run the randomized tests for longer, with new seeds each night
 bench: ## Measure the release build beside peers and limits (20 minutes; keep the machine idle)
 	@scripts/bench.sh
 
-lint: ## Check formatting, then clippy with warnings as errors, for server and browser
+lint: ## Check scripts, formatting, deploy/, dependencies, and clippy's warnings for server and browser
 	@scripts/lint.sh
 
 fmt: ## Format the code

@@ -15,6 +15,7 @@ mod commands;
 mod connections;
 mod crash;
 mod deliveries;
+mod deploy;
 mod disk;
 mod docs;
 mod faults;

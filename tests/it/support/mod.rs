@@ -5,6 +5,7 @@ pub mod feed;
 pub mod forge;
 pub mod history;
 pub mod http;
+pub mod programs;
 pub mod proxy;
 pub mod reader;
 pub mod rng;
