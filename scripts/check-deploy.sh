@@ -29,9 +29,9 @@ check_kubernetes() {
   for version in "${KUBERNETES[@]}"; do
     $DEPLOY/bin/kubernetes-validate --quiet --strict --kubernetes-version "$version" "${files[@]}"
   done
-  for file in $(sed -n 's/^ *#* *- \([a-z-]*\.yaml\)$/\1/p' deploy/kubernetes/kustomization.yaml); do
+  while read -r file; do
     [ -e "deploy/kubernetes/$file" ] || fail "deploy/kubernetes/kustomization.yaml names $file, which is not there."
-  done
+  done < <(sed -n 's/^ *#* *- \([a-z-]*\.yaml\)$/\1/p' deploy/kubernetes/kustomization.yaml)
 }
 
 check_systemd() {
@@ -47,7 +47,8 @@ check_systemd() {
     answer=$(systemd-analyze verify --man=no --recursive-errors=no "$folder/$unit" 2>&1) || true
     [ -z "$answer" ] || fail "deploy/systemd/$unit: $answer"
   done
-  systemd-sysusers --root="$folder" "$ROOT/deploy/systemd/sysusers.conf" >/dev/null 2>&1
+  mkdir "$folder/etc"
+  answer=$(systemd-sysusers --root="$folder" "$ROOT/deploy/systemd/sysusers.conf" 2>&1) || fail "deploy/systemd/sysusers.conf: $answer"
   grep -q '^runtrail:' "$folder/etc/passwd" || fail "deploy/systemd/sysusers.conf makes no user runtrail."
   rm -rf "$folder"
 }
@@ -60,7 +61,11 @@ check_proxies() {
     -keyout "$folder/key" -out "$folder/certificate" 2>/dev/null
   sed "s|/etc/ssl/runs.example.pem|$folder/certificate|; s|/etc/ssl/private/runs.example.key|$folder/key|" \
     deploy/proxy/nginx.conf >"$folder/site.conf"
-  printf 'pid %s/pid; events {} http { include %s/site.conf; }\n' "$folder" "$folder" >"$folder/nginx.conf"
+  {
+    printf 'pid %s/pid; events {} http { access_log off; include %s/site.conf;\n' "$folder" "$folder"
+    printf '%s_temp_path temp;\n' client_body proxy fastcgi uwsgi scgi
+    printf '}\n'
+  } >"$folder/nginx.conf"
   "$RUNTRAIL_TEST_NGINX" -t -q -p "$folder" -e "$folder/error.log" -c "$folder/nginx.conf"
   HOME=$folder XDG_DATA_HOME=$folder XDG_CONFIG_HOME=$folder "$RUNTRAIL_TEST_CADDY" validate \
     --adapter caddyfile --config deploy/proxy/Caddyfile >"$folder/log" 2>&1 ||

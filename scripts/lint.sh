@@ -8,12 +8,13 @@ set -euo pipefail
 
 lint_scripts() {
   local file
-  for file in .ci/run scripts/*.sh scripts/*/*.sh; do
+  local files=(.ci/run scripts/*.sh scripts/*/*.sh tests/deploy/*.sh deploy/debian/*)
+  for file in "${files[@]}"; do
     bash -n "$file"
   done
   if have shellcheck; then
     # -x follows sourced scripts. They run under their caller's `set -e`, so cd needs no `|| exit` (SC2164).
-    shellcheck -x -e SC2164 .ci/run scripts/*.sh scripts/*/*.sh
+    shellcheck -x -e SC2164 "${files[@]}"
   fi
 }
 

@@ -6,6 +6,8 @@ DEPLOY=target/deploy
 setup_deploy() {
   local list=tests/deploy/requirements.txt
   have systemd-analyze || apt_install "systemd-analyze" systemd
+  # For the test that boots systemd.
+  { have curl && have ip; } || apt_install "curl and ip" curl iproute2
   have openssl || apt_install "openssl" openssl
   have dpkg-deb || fail "dpkg-deb is missing, and this is not Debian: install dpkg and try again."
   setup_proxies

@@ -4,6 +4,7 @@
 mod manifests;
 mod packages;
 mod proxies;
+mod systemd;
 
 use std::path::{Path, PathBuf};
 

@@ -78,6 +78,10 @@ impl World {
         self.folder.path().join("project").canonicalize().unwrap()
     }
 
+    pub fn pipelines(&self) -> PathBuf {
+        self.folder.path().join("pipelines")
+    }
+
     pub fn data(&self) -> PathBuf {
         self.folder.path().join("data")
     }
