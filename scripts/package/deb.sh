@@ -3,6 +3,8 @@
 #
 #   scripts/package/deb.sh PROGRAM FOLDER
 #
+# RUNTRAIL_XZ_LEVEL sets how hard it is compressed.
+#
 # By dpkg-deb, which every Debian has. cargo-deb does the same from Cargo.toml, but takes several minutes to build, and the
 # package has one program and a dozen files.
 set -euo pipefail
@@ -62,5 +64,5 @@ find "$root" -exec touch --no-dereference --date="@$SOURCE_DATE_EPOCH" {} +
 mkdir -p "$folder"
 package=$folder/runtrail_${version}_$architecture.deb
 # One thread: how several divide the work is not fixed.
-dpkg-deb --root-owner-group -Zxz --threads-max=1 --build "$root" "$package" >/dev/null
+dpkg-deb --root-owner-group -Zxz "-z${RUNTRAIL_XZ_LEVEL:-6}" --threads-max=1 --build "$root" "$package" >/dev/null
 printf '%s\n' "$package"

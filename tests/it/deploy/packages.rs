@@ -23,7 +23,11 @@ fn stripped(folder: &Path) -> PathBuf {
 fn package(script: &str, program: &Path, folder: &Path) -> PathBuf {
     let make = |name: &str| {
         let mut command = Command::new(file(script));
-        command.arg(program).arg(folder.join(name)).env("SOURCE_DATE_EPOCH", "1790000000");
+        command
+            .arg(program)
+            .arg(folder.join(name))
+            .env("SOURCE_DATE_EPOCH", "1790000000")
+            .env("RUNTRAIL_XZ_LEVEL", "0");
         PathBuf::from(run(&mut command).trim())
     };
     let first = make("first");

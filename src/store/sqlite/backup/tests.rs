@@ -100,10 +100,13 @@ async fn backup_replaces_no_file_unless_told() {
 #[tokio::test]
 async fn backup_of_a_damaged_database_is_refused() {
     for (damage, word) in [
-        ("DELETE FROM frames WHERE seq = 2", "the journal of run"),
-        ("DELETE FROM frames WHERE seq = 3", "the journal of run"),
+        ("DROP TRIGGER frames_stay_whole; DELETE FROM frames WHERE seq = 2", "the journal of run"),
+        ("DROP TRIGGER frames_stay_whole; DELETE FROM frames WHERE seq = 3", "the journal of run"),
         ("UPDATE runs SET head = 1 WHERE key = 2", "the journal of run"),
-        ("PRAGMA foreign_keys = OFF; INSERT INTO attempts VALUES (99, 1, '', '', 0)", "refers to nothing"),
+        (
+            "PRAGMA foreign_keys = OFF; INSERT INTO idempotency_keys (key, digest, run, created_at) VALUES ('k', x'00', 99, 0)",
+            "refers to nothing",
+        ),
         ("DROP TABLE frames", "no database of runs"),
     ] {
         let (folder, file) = database().await;
@@ -141,7 +144,7 @@ async fn restore_refuses_what_is_no_backup() {
         ("cut", bytes[..bytes.len() / 2].to_vec(), "damaged"),
         ("text", b"not a database at all".repeat(100), "no database of runs"),
         ("empty", Vec::new(), "no database of runs"),
-        ("frame", changed("DELETE FROM frames WHERE seq = 1"), "the journal of run"),
+        ("frame", changed("DROP TRIGGER frames_stay_whole; DELETE FROM frames WHERE seq = 1"), "the journal of run"),
     ];
     let before = std::fs::read(&file).unwrap();
     for (case, contents, word) in cases {
