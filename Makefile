@@ -14,7 +14,7 @@ cluster: ## Serve it as three instances on one PostgreSQL server, on ports 3000 
 build: ## Build the one self-contained program, target/release/runtrail
 	@scripts/build.sh
 
-release: ## Make a release in target/dist: program, SBOM, checksums, signature by RELEASE_KEY
+release: ## Make a release in target/dist: program, .deb, wheel, SBOM, checksums, signature by RELEASE_KEY
 	@scripts/release.sh
 
 test: ## Run all tests: Rust's, then the browser's over the release build
@@ -29,7 +29,7 @@ nightly: ## Run the randomized tests for longer, with new seeds each night
 bench: ## Measure the release build beside peers and limits (20 minutes; keep the machine idle)
 	@scripts/bench.sh
 
-lint: ## Check formatting, then clippy with warnings as errors, for server and browser
+lint: ## Check scripts, formatting, deploy/, dependencies, and clippy's warnings for server and browser
 	@scripts/lint.sh
 
 fmt: ## Format the code

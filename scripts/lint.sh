@@ -1,19 +1,20 @@
 #!/usr/bin/env bash
 # Checks the code without running it; warnings are errors.
 #
-#   scripts/lint.sh [scripts|format|server|page|supply]…     all of them if none is named
+#   scripts/lint.sh [scripts|format|server|page|supply|deploy]…     all of them if none is named
 set -euo pipefail
 # shellcheck source=scripts/setup.sh
 . "$(dirname -- "${BASH_SOURCE[0]}")/setup.sh"
 
 lint_scripts() {
   local file
-  for file in .ci/run scripts/*.sh scripts/setup/*.sh; do
+  local files=(.ci/run scripts/*.sh scripts/*/*.sh tests/deploy/*.sh deploy/debian/*)
+  for file in "${files[@]}"; do
     bash -n "$file"
   done
   if have shellcheck; then
     # -x follows sourced scripts. They run under their caller's `set -e`, so cd needs no `|| exit` (SC2164).
-    shellcheck -x -e SC2164 .ci/run scripts/*.sh scripts/setup/*.sh
+    shellcheck -x -e SC2164 "${files[@]}"
   fi
 }
 
@@ -65,10 +66,15 @@ audit_npm() {
   rm -rf "$copy"
 }
 
-[ $# -gt 0 ] || set -- scripts format server page supply
+# Files of deploy/.
+lint_deploy() {
+  scripts/check-deploy.sh
+}
+
+[ $# -gt 0 ] || set -- scripts format deploy server page supply
 for part in "$@"; do
   case $part in
-    scripts | format | server | page | supply) timed "lint: $part" "lint_$part" ;;
-    *) fail "scripts/lint.sh knows no part '$part': name scripts, format, server, page or supply." ;;
+    scripts | format | server | page | supply | deploy) timed "lint: $part" "lint_$part" ;;
+    *) fail "scripts/lint.sh knows no part '$part': name scripts, format, server, page, supply or deploy." ;;
   esac
 done

@@ -13,6 +13,7 @@ set -euo pipefail
 . scripts/setup/postgres.sh
 . scripts/setup/proof.sh
 . scripts/setup/chromium.sh
+. scripts/setup/deploy.sh
 . scripts/setup/samples.sh
 . scripts/setup/supply.sh
 . scripts/setup/proxies.sh
@@ -48,6 +49,7 @@ setup() {
         setup_samples
         setup_postgres
         setup_proxies
+        setup_deploy
         setup_system
         setup_terminal
         ;;

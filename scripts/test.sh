@@ -15,6 +15,8 @@ test_rust() {
   setup_postgres
   setup_proxies
   use_proxies
+  setup_deploy
+  use_deploy
   setup_terminal
   use_terminal
   # The same cases each time, so that a failure belongs to the change; scripts/nightly.sh tries new ones.

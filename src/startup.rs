@@ -40,6 +40,7 @@ use crate::workspaces::Workspaces;
 
 pub use error::StartError;
 pub use inherited_files::close_inherited_files_on_exec;
+pub use modes::restrict_umask;
 
 /// How many connections may wait to be accepted; the system may allow fewer. After a restart all clients reconnect
 /// within seconds. One that finds the queue full is not rejected: TCP retries after one second, then after three.

@@ -40,6 +40,7 @@ pub use principal::{Principal, RequestSession, forbidden};
 pub use secret::{NoRandomness, Purpose};
 pub use token_file::{
     TOKEN_FILE_NAME, TokenFileError, read as read_token_file, read_or_create as read_or_create_token,
+    restore as restore_token_file,
 };
 
 /// How often the credentials with open streams are checked for expiry.

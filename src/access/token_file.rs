@@ -62,10 +62,34 @@ pub fn read_or_create(data_dir: &Path) -> Result<String, TokenFileError> {
     }
 }
 
-/// Writes under a temporary name first, so that a crash leaves no file or a complete one.
+/// Writes a token that was backed up into the data folder, unless that has one. Returns whether it was written. Root
+/// gives the file to the owner of the folder, as whom the server runs.
+///
+/// # Errors
+/// [`TokenFileError`].
+pub fn restore(data_dir: &Path, token: &str) -> Result<bool, TokenFileError> {
+    let path = data_dir.join(TOKEN_FILE_NAME);
+    let failed = |source| TokenFileError::File { path: path.clone(), source };
+    if path.try_exists().map_err(failed)? {
+        return Ok(false);
+    }
+    write(&path, token.trim())?;
+    let owner = data_dir.metadata().map_err(failed)?;
+    if rustix::process::geteuid().is_root() && owner.uid() != 0 {
+        std::os::unix::fs::chown(&path, Some(owner.uid()), Some(owner.gid())).map_err(failed)?;
+    }
+    Ok(true)
+}
+
 fn create(path: &Path) -> Result<String, TokenFileError> {
-    let failed = |source| TokenFileError::File { path: path.to_owned(), source };
     let token = secret::generate()?;
+    write(path, &token)?;
+    Ok(token)
+}
+
+/// Writes under a temporary name first, so that a crash leaves no file or a complete one.
+fn write(path: &Path, token: &str) -> Result<(), TokenFileError> {
+    let failed = |source| TokenFileError::File { path: path.to_owned(), source };
     let draft = path.with_extension("new");
     let written = || -> io::Result<()> {
         match std::fs::remove_file(&draft) {
@@ -78,8 +102,7 @@ fn create(path: &Path) -> Result<String, TokenFileError> {
         std::fs::rename(&draft, path)?;
         File::open(path.parent().unwrap_or(path))?.sync_all()
     };
-    written().map_err(failed)?;
-    Ok(token)
+    written().map_err(failed)
 }
 
 #[cfg(test)]
@@ -95,6 +118,16 @@ mod tests {
         assert_eq!(read_or_create(folder.path()).unwrap(), token);
         assert_eq!(folder.path().join(TOKEN_FILE_NAME).metadata().unwrap().mode() & 0o777, 0o600);
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn token_file_is_restored_only_where_there_is_none() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(restore(folder.path(), "the earlier token\n").unwrap());
+        assert_eq!(read_or_create(folder.path()).unwrap(), "the earlier token");
+        assert_eq!(folder.path().join(TOKEN_FILE_NAME).metadata().unwrap().mode() & 0o777, 0o600);
+        assert!(!restore(folder.path(), "another token").unwrap());
+        assert_eq!(read_or_create(folder.path()).unwrap(), "the earlier token");
     }
 
     #[test]

@@ -1,6 +1,9 @@
-//! The command line: `serve`, `vacuum`, and the commands that call a running server. See [`run`].
+//! The command line: `serve`, the commands on a database (`vacuum`, `backup`, `restore`), and those that call a running
+//! server. See [`run`].
 
+mod backup;
 mod connect;
+mod health;
 mod login;
 mod program;
 mod token;

@@ -1,14 +1,17 @@
 //! The commands of the program.
 
+use std::fmt::Display;
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use super::backup::{self, BackupArgs, RestoreArgs};
+use super::health::{HealthArgs, health};
 use super::login::login;
 use super::token::token;
 use super::vacuum::vacuum;
-use super::{CallError, LoginArgs, TokenArgs};
+use super::{LoginArgs, TokenArgs};
 use crate::codemod;
 use crate::config::{DataArgs, ServeArgs};
 use crate::engine::{own_process, supervisor};
@@ -32,6 +35,15 @@ enum Command {
     /// running server returns free space gradually; this command also enables that for a database of an earlier
     /// version.
     Vacuum(DataArgs),
+    /// Back up the database and the server's token to one file, whether a server runs or not.
+    ///
+    /// The backup is one state of the database, checked before it gets its name. It contains secrets of active runs and
+    /// is readable by its owner only. Files of runs are not in it.
+    Backup(BackupArgs),
+    /// Restore a backup, while no server uses the database.
+    Restore(RestoreArgs),
+    /// Exit with code 0 if a server is ready to take requests.
+    Health(HealthArgs),
     /// Print a link that logs one browser in, once and within 15 minutes.
     Login(LoginArgs),
     /// Create, list and revoke tokens.
@@ -58,13 +70,20 @@ pub fn run() -> ExitCode {
         Command::Serve(args) => serve(*args),
         Command::Login(args) => print_result(login(&args)),
         Command::Token(args) => print_result(token(&args)),
-        Command::Vacuum(args) => match vacuum(&args) {
-            Ok(report) => {
-                println!("{report}");
-                ExitCode::SUCCESS
-            }
-            Err(error) => fail(&error.to_string()),
-        },
+        Command::Health(args) => print_result(health(&args)),
+        Command::Vacuum(args) => print_report(vacuum(&args)),
+        Command::Backup(args) => print_report(backup::backup(&args)),
+        Command::Restore(args) => print_report(backup::restore(&args)),
+    }
+}
+
+fn print_report(result: Result<impl Display, impl Display>) -> ExitCode {
+    match result {
+        Ok(report) => {
+            println!("{report}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => fail(&error.to_string()),
     }
 }
 
@@ -76,18 +95,12 @@ fn work(pipeline: &str, phase: &str) -> ExitCode {
 }
 
 /// Runs a command that calls a server, and prints its result.
-fn print_result(command: impl Future<Output = Result<String, CallError>>) -> ExitCode {
+fn print_result(command: impl Future<Output = Result<String, impl Display>>) -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&format!("cannot start the async runtime: {error}")),
     };
-    match runtime.block_on(command) {
-        Ok(result) => {
-            println!("{result}");
-            ExitCode::SUCCESS
-        }
-        Err(error) => fail(&error.to_string()),
-    }
+    print_report(runtime.block_on(command))
 }
 
 fn serve(args: ServeArgs) -> ExitCode {

@@ -33,7 +33,10 @@ pub use queries::runs::{Assignment, KnownKey, PhaseOutputs, StoredSecrets, Store
 pub use queries::schedules::{ScheduleName, ScheduleState};
 pub use reads::Interceptor;
 pub use row::RowError;
-pub use sqlite::{Durability, VacuumError, Vacuumed, file_of_url, vacuum};
+pub use sqlite::{
+    Attachment, BackupError, DatabaseContents, Durability, RestoreError, Restored, VacuumError, Vacuumed, backup,
+    file_of_url, restore, vacuum,
+};
 
 /// How long an idempotency key is known, in milliseconds: a day (docs/CONTRACT.md, "Starting a run").
 const IDEMPOTENCY_KEY_AGE_MS: i64 = 24 * 60 * 60 * 1000;

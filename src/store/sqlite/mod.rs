@@ -3,11 +3,13 @@
 //! WAL, so that readers and the writer do not wait for each other; reads are short, since a long one stops the log from
 //! shrinking. `synchronous=FULL`: what was committed survives a power loss.
 
+mod backup;
 mod erased;
 mod fault;
 #[cfg(test)]
 pub mod fixtures;
 mod free_pages;
+mod free_space;
 mod lock;
 #[cfg(test)]
 mod plans;
@@ -24,7 +26,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use sqlx::migrate::MigrateError;
+use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::sqlite::{
     SqliteAutoVacuum, SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
 };
@@ -38,7 +40,11 @@ use lock::Lock;
 pub use read::SqliteSnapshot;
 use reserve::Reserve;
 
+pub use backup::{Attachment, BackupError, DatabaseContents, RestoreError, Restored, backup, restore};
 pub use vacuum::{VacuumError, Vacuumed, vacuum};
+
+/// The files of migrations/sqlite. A database knows which of them it has had.
+static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 
 /// How long a statement waits for a lock that another process holds.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -199,7 +205,7 @@ async fn connect(
     durability: Durability,
 ) -> Result<(SqlitePool, rusqlite::Connection), StoreError> {
     let mut migrate = SqliteConnection::connect_with(options).await.map_err(classify)?;
-    let migrated = sqlx::migrate!("migrations/sqlite").run_direct(None, &mut migrate, false).await;
+    let migrated = MIGRATIONS.run_direct(None, &mut migrate, false).await;
     migrated.map_err(|error| match error {
         MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => classify(error),
         error => StoreError::Failed(Arc::new(error)),

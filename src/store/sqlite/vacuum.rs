@@ -3,9 +3,9 @@
 
 use std::path::{Path, PathBuf};
 
-use nix::sys::statvfs::statvfs;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
+use super::free_space::{free_bytes, mebibytes};
 use super::lock::Lock;
 use super::write::purge;
 use super::{AUTO_VACUUM_INCREMENTAL, BUSY_TIMEOUT};
@@ -32,7 +32,7 @@ pub enum VacuumError {
     Busy,
     /// The new database is written to a temporary file first, and then to its own.
     #[error(
-        "there is too little room on the disk of {}: about {} are needed and {} are free. Make room first", .folder.display(), mib(*.needed), mib(*.free)
+        "there is too little room on the disk of {}: about {} are needed and {} are free. Make room first", .folder.display(), mebibytes(*.needed), mebibytes(*.free)
     )]
     NoRoom {
         folder: PathBuf,
@@ -64,10 +64,6 @@ impl From<StoreError> for VacuumError {
             error => Self::Failed(error.into()),
         }
     }
-}
-
-fn mib(bytes: u64) -> String {
-    format!("{} MiB", bytes.div_ceil(1 << 20))
 }
 
 /// Purges deleted runs, writes the database anew without empty pages, and sets it up to give pages back that become
@@ -157,10 +153,7 @@ fn has_room(file: &Path, needed: u64) -> Result<(), VacuumError> {
         vec![(own, needed), (temporary, needed)]
     };
     for (folder, needed) in places {
-        let disk = statvfs(&folder).map_err(|error| failed(error.into()))?;
-        // Of other widths on other systems.
-        #[allow(clippy::useless_conversion, clippy::unnecessary_cast)]
-        let free = (disk.blocks_available() as u64).saturating_mul(disk.fragment_size() as u64);
+        let free = free_bytes(&folder).map_err(|error| failed(error.into()))?;
         if free < needed {
             return Err(VacuumError::NoRoom { folder, needed, free });
         }

@@ -59,7 +59,8 @@ async fn instance_connections_that_are_closed_lose_and_repeat_nothing() {
     let readers = readers(&cluster, &id);
     let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()
         AND application_name LIKE 'runtrail %' ORDER BY random() LIMIT 2";
-    while !["completed", "failed", "interrupted"].contains(&cluster.servers[1].run(&id).await["status"].as_str().unwrap())
+    while !["completed", "failed", "interrupted"]
+        .contains(&cluster.servers[1].run(&id).await["status"].as_str().unwrap())
     {
         psql(&cluster.database.url(), end);
         tokio::time::sleep(Duration::from_millis(20 + rng.below(150))).await;

@@ -144,8 +144,7 @@ fn outbox(world: &World) -> i64 {
 }
 
 fn count(world: &World, what: &str) -> i64 {
-    let database = rusqlite::Connection::open(world.data().join("runtrail.db")).unwrap();
-    database.query_row(&format!("SELECT count(*) FROM {what}"), [], |row| row.get(0)).unwrap()
+    world.database().number(&format!("SELECT count(*) FROM {what}"))
 }
 
 const WAIT_FOR_GO: &str = "cd $RUNTRAIL_PARAM_PROJECT; while [ ! -e go ]; do sleep 0.02; done";

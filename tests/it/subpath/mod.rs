@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use sha2::Sha256;
 use tempfile::TempDir;
 
-use crate::support::{Events, LIMIT, Server, World, steady_port, until};
+use crate::support::{Events, LIMIT, Server, World, programs, steady_port, until};
 
 const HOST: &str = "runs.example";
 const SECRET: &str = "a secret that only the forge knows";
@@ -43,21 +43,6 @@ enum Kind {
     NginxDoublesSlashes,
     CaddyTakesAway,
     CaddyPassesOn,
-}
-
-/// A program that `scripts/setup.sh test` gets.
-fn program(variable: &str, name: &str, folder: &str) -> PathBuf {
-    if let Some(named) = std::env::var_os(variable) {
-        return named.into();
-    }
-    let path = std::env::var_os("PATH").unwrap();
-    let on_path = std::env::split_paths(&path).map(|folder| folder.join(name));
-    let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
-    let cache = cache.unwrap_or_else(|| Path::new(&std::env::var_os("HOME").unwrap()).join(".cache"));
-    let tools = std::env::var_os("RUNTRAIL_TOOLS").map_or_else(|| cache.join("runtrail/tools"), PathBuf::from);
-    let unpacked = tools.join("proxies").join(folder).join(name);
-    let found = on_path.chain([unpacked]).find(|path| path.is_file());
-    found.unwrap_or_else(|| panic!("{name} is not here: run `scripts/setup.sh test`"))
 }
 
 impl Kind {
@@ -94,12 +79,12 @@ impl Kind {
         std::fs::write(&file, text).unwrap();
         let mut command = match self {
             Self::NginxTakesAway | Self::NginxPassesOn | Self::NginxDoublesSlashes => {
-                let mut nginx = Command::new(program("RUNTRAIL_TEST_NGINX", "nginx", "usr/sbin"));
+                let mut nginx = Command::new(programs::nginx());
                 nginx.arg("-p").arg(folder.path()).arg("-e").arg(folder.path().join("first.log")).arg("-c").arg(&file);
                 nginx
             }
             Self::CaddyTakesAway | Self::CaddyPassesOn => {
-                let mut caddy = Command::new(program("RUNTRAIL_TEST_CADDY", "caddy", "usr/bin"));
+                let mut caddy = Command::new(programs::caddy());
                 caddy.args(["run", "--adapter", "caddyfile", "--config"]).arg(&file);
                 caddy.env("HOME", folder.path()).env("XDG_DATA_HOME", folder.path());
                 caddy

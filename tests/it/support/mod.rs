@@ -7,6 +7,7 @@ pub mod forge;
 pub mod history;
 pub mod http;
 pub mod postgres;
+pub mod programs;
 pub mod proxy;
 pub mod reader;
 pub mod rng;
@@ -84,6 +85,10 @@ impl World {
         self.folder.path().join("project").canonicalize().unwrap()
     }
 
+    pub fn pipelines(&self) -> PathBuf {
+        self.folder.path().join("pipelines")
+    }
+
     pub fn data(&self) -> PathBuf {
         self.folder.path().join("data")
     }
@@ -135,9 +140,14 @@ impl World {
 
     /// A server that asks for the token that it makes.
     pub fn serve_guarded(&self, flags: &[&str]) -> Server {
+        self.serve_guarded_on(&self.data(), flags)
+    }
+
+    /// The same on other data.
+    pub fn serve_guarded_on(&self, data: &Path, flags: &[&str]) -> Server {
         let mut program = Command::new(env!("CARGO_BIN_EXE_runtrail"));
         program.arg("serve").env("RUNTRAIL_NO_TOKEN", "0");
-        self.start(program, &self.data(), flags)
+        self.start(program, data, flags)
     }
 
     /// A server on other data.
