@@ -1,12 +1,14 @@
-//! The command line: `serve`, `vacuum`, and the commands that call a running server. See [`run`].
+//! The command line: `serve`, `worker`, `vacuum`, and the commands that call a running server. See [`run`].
 
 mod connect;
+mod drain;
 mod login;
 mod program;
 mod token;
 mod vacuum;
 
 use connect::{CallError, ConnectArgs, ServerClient};
+use drain::DrainArgs;
 use login::LoginArgs;
 pub use program::run;
 use token::TokenArgs;

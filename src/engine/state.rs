@@ -5,6 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
+use super::drain::Drain;
 use super::options::EngineOptions;
 use super::signals::CancelSignal;
 use crate::journal::Journal;
@@ -18,6 +19,7 @@ pub(super) struct EngineState {
     /// Notified when a run may be waiting or a worker is free.
     pub(super) wake_up: Notify,
     pub(super) running: RunningRuns,
+    pub(super) drain: Drain,
 }
 
 /// The runs that this server executes now.

@@ -7,6 +7,7 @@
 pub mod attempt;
 pub mod attempt_info;
 pub mod origin;
+pub mod placement;
 pub mod queue;
 pub mod retention;
 pub mod run;
@@ -75,4 +76,4 @@ pub use time::Timestamp;
 pub use wire::database::{DatabaseHealth, DatabaseSize, DatabaseUsage, Outage, OutageKind};
 pub use wire::pages::{FramePage, RunFilter, RunListUpdate, RunPage, RunView};
 pub use wire::problem::{Problem, ProblemCode};
-pub use wire::{access, compare, problem, review, sse, view};
+pub use wire::{access, compare, problem, review, sse, view, workers};

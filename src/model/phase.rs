@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::param::{ParamValue, Params};
+use super::placement::Label;
 use super::plan::{PhaseCondition, RetryPolicy};
 
 /// A phase as its pipeline declares it.
@@ -50,6 +51,9 @@ pub struct PhaseSpec {
     /// Names of the pipeline's secrets for this command; `None` means all of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secrets: Option<Vec<String>>,
+    /// Labels that the worker of a run must have, besides those of the pipeline and the other phases.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub runs_on: Vec<Label>,
 }
 
 /// Who may decide an approval.

@@ -1,6 +1,8 @@
-//! Signals that stop the server.
+//! Signals that stop or drain the server.
 
 use tokio::signal::unix::{SignalKind, signal};
+
+use crate::engine::Engine;
 
 /// Waits for SIGTERM, SIGINT, or SIGHUP. SIGHUP does not count if it was ignored when the program started.
 pub async fn stop_requested() {
@@ -27,6 +29,21 @@ pub async fn stop_requested() {
         Err(_) => {
             interrupt.await;
         }
+    }
+}
+
+/// Drains the engine at the first SIGUSR1.
+pub async fn drain_on_request(engine: Engine) {
+    // Without a handler the signal would end the program at once.
+    match signal(SignalKind::user_defined1()) {
+        Ok(mut requested) => {
+            requested.recv().await;
+            tracing::info!("draining after SIGUSR1: no new runs; ending when those that are executed have finished");
+            engine.drain();
+            // Later ones change nothing.
+            while requested.recv().await.is_some() {}
+        }
+        Err(error) => tracing::warn!(%error, "cannot handle SIGUSR1, which would drain this instance"),
     }
 }
 

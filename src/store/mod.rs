@@ -7,6 +7,7 @@
 
 mod commands;
 mod handle;
+mod instances;
 mod queries;
 mod reads;
 mod row;
@@ -20,6 +21,7 @@ use crate::model::Status;
 
 pub use commands::*;
 pub use handle::Store;
+pub use queries::instances::{ExecutedRun, StoredInstance};
 pub use queries::outbox::OutboxDelivery;
 pub use queries::queue::DecidedRun;
 pub use queries::retention::{ExpiredRun, RetentionCandidate};

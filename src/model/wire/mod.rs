@@ -9,3 +9,4 @@ pub mod problem;
 pub mod review;
 pub mod sse;
 pub mod view;
+pub mod workers;
