@@ -54,3 +54,4 @@ mod terminal;
 mod torn;
 mod triggers;
 mod values;
+mod workers;
