@@ -136,7 +136,7 @@ impl PlacementWorker {
     }
 }
 
-/// A pending run, and what it needs.
+/// A run that waits for a worker, and what it needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PendingRun {
     pub id: RunId,
@@ -193,7 +193,7 @@ fn message(labels: &[String], folders: &[String], has_files: bool) -> String {
         [one] => Some(format!("{singular} {one}")),
         [others @ .., last] => Some(format!("{singular}s {} and {last}", others.join(", "))),
     };
-    let files = has_files.then(|| "the files of the earlier attempt".to_owned());
+    let files = has_files.then(|| "the files of the run".to_owned());
     let parts = [listed("label", labels), listed("folder", folders), files];
     let parts: Vec<String> = parts.into_iter().flatten().collect();
     if parts.is_empty() { "no worker".to_owned() } else { format!("no worker with {}", parts.join(" and ")) }

@@ -159,5 +159,5 @@ fn shortage_message_lists_what_is_missing() {
     assert_eq!(message(&[label("gpu"), label("linux")]), "no worker with labels gpu and linux");
     assert_eq!(message(&[label("a"), label("b"), label("c")]), "no worker with labels a, b and c");
     assert_eq!(message(&[folder("/srv/a"), label("gpu")]), "no worker with label gpu and folder /srv/a");
-    assert_eq!(message(&[Need::Files("x".into())]), "no worker with the files of the earlier attempt");
+    assert_eq!(message(&[Need::Files("x".into())]), "no worker with the files of the run");
 }

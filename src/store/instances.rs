@@ -33,7 +33,7 @@ impl Store {
         self.reads().all("executed_runs", instances::executed_runs()).await
     }
 
-    /// The first pending runs in the order in which they are claimed, with what they need.
+    /// The first pending runs in the order in which they are claimed, and runs that were approved, with what they need.
     pub async fn pending_runs(&self) -> Result<Vec<PendingRun>, StoreError> {
         self.reads().snapshot("pending_runs", async move |mut db| instances::pending_runs(&mut db).await).await
     }

@@ -65,7 +65,8 @@ pub fn executed_runs() -> Query<'static, ExecutedRun> {
     .read(|row| Ok(ExecutedRun { id: row.get("id")?, pipeline: row.get("pipeline")?, owner: row.get("lease_owner")? }))
 }
 
-/// The first pending runs in the order in which they are claimed, with what they need.
+/// The first pending runs in the order in which they are claimed, with what they need; and runs that were approved and
+/// not yet taken up, which need their files.
 ///
 /// # Errors
 /// The database could not be read.
@@ -85,10 +86,21 @@ pub async fn pending_runs(db: &mut impl ReadSnapshot) -> Result<Vec<PendingRun>,
     for (run, need) in db.fetch_all(needs).await? {
         by_run.entry(run).or_default().extend(need);
     }
+    let approved = statement!(
+        "SELECT id, queued_at, data_folder FROM runs
+         WHERE gate IS NOT NULL AND gate = 'approved' AND cancel_by IS NULL AND data_folder IS NOT NULL"
+    );
+    let approved = approved.read(|row| {
+        let needs = BTreeSet::from([Need::Files(row.get("data_folder")?)]);
+        Ok(PendingRun { id: row.get("id")?, queued_at: row.get("queued_at")?, needs })
+    });
+    let approved = db.fetch_all(approved).await?;
     let runs = db.fetch_all(runs).await?.into_iter();
-    Ok(runs
-        .map(|(key, id, queued_at)| PendingRun { id, queued_at, needs: by_run.remove(&key).unwrap_or_default() })
-        .collect())
+    let pending = runs.map(|(key, id, queued_at)| {
+        let needs = by_run.remove(&key).unwrap_or_default();
+        PendingRun { id, queued_at, needs }
+    });
+    Ok(pending.chain(approved).collect())
 }
 
 /// Folders that pending runs need.
