@@ -39,7 +39,7 @@ mod hooks;
 #[cfg(feature = "ssr")]
 mod http;
 #[cfg(feature = "ssr")]
-mod instances;
+pub mod instances;
 #[cfg(feature = "ssr")]
 pub mod journal;
 #[cfg(feature = "ssr")]

@@ -21,6 +21,7 @@ mod first_view;
 mod forges;
 mod full_screen;
 mod hooks;
+mod instances;
 mod isolation;
 mod journal;
 mod leftovers;

@@ -10,7 +10,7 @@
 //! Afterwards all transactions, in the order in which they were made, are given to a reference machine
 //! (`reference.rs`). And when all servers are well again, every run comes to its end.
 
-mod commands;
+pub mod commands;
 mod reference;
 mod store;
 
