@@ -19,6 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpSocket};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::access::{self, Access, AuditFile};
@@ -138,15 +139,13 @@ impl Server {
         let notification_counts = notify_task.counts();
         tokio::spawn(writer.run());
         tokio::spawn(database_probe::run(self.store.clone(), journal.clone(), stop.clone()));
-        // Not awaited at shutdown: the next server repeats deliveries that were in flight.
-        let is_server = self.instance.role == InstanceRole::Serve;
-        if is_server {
-            tokio::spawn(notify_task.run());
-        }
         let engine_task = tokio::spawn(engine_task.run());
         let retention =
             RetentionTask::new(self.store.clone(), journal.clone(), self.catalog.clone(), retention, stop.clone());
+        let is_server = self.instance.role == InstanceRole::Serve;
         if is_server {
+            // Not awaited at shutdown: the next server repeats deliveries that were in flight.
+            tokio::spawn(notify_task.run());
             tokio::spawn(retention.run());
         }
 
@@ -171,14 +170,7 @@ impl Server {
         let http = HttpServer::new(backend.clone(), options)?;
 
         // Last, because nothing below fails: a server that does not start must not create runs.
-        if is_server {
-            tokio::spawn(ScheduleTask::new(backend.clone(), stop.clone()).run());
-            tokio::spawn(crate::hooks::warn_of_weak_secrets(backend.catalog.clone(), stop.clone()));
-        }
-        tokio::spawn(signals::drain_on_request(backend.engine.clone()));
-        let mut heartbeats = InstanceTask::new(backend.clone());
-        heartbeats.register().await;
-        let heartbeats = tokio::spawn(heartbeats.run());
+        let heartbeats = self.start_instance(&backend).await;
         // Scripts wait for this line. A closed standard output must not stop the server.
         let does = if is_server { "serves" } else { "executes runs; health checks and metrics:" };
         let _ = writeln!(std::io::stdout(), "Runtrail {does} http://{}", self.addr);
@@ -203,6 +195,18 @@ impl Server {
         heartbeats.abort();
         InstanceTask::end(&backend).await;
         Ok(())
+    }
+
+    /// Lets runs be placed on this instance, and a server start scheduled runs. Returns the task of the heartbeats.
+    async fn start_instance(&self, backend: &Backend) -> JoinHandle<()> {
+        if self.instance.role == InstanceRole::Serve {
+            tokio::spawn(ScheduleTask::new(backend.clone(), self.stop.clone()).run());
+            tokio::spawn(crate::hooks::warn_of_weak_secrets(backend.catalog.clone(), self.stop.clone()));
+        }
+        signals::drain_on_request(backend.engine.clone());
+        let mut heartbeats = InstanceTask::new(backend.clone());
+        heartbeats.register().await;
+        tokio::spawn(heartbeats.run())
     }
 
     fn build_engine(

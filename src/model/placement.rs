@@ -1,7 +1,7 @@
 //! Which worker may execute a run, and what is missing if none can.
 //!
-//! The phases of a run share one workspace, so a run is placed as a whole: a worker must have the labels of the pipeline
-//! and of all its phases, and every folder that the parameters name.
+//! The phases of a run share one workspace, so a run is placed as a whole: a worker must have the labels of the
+//! pipeline and of all its phases, and every folder that the parameters name.
 
 use std::collections::BTreeSet;
 use std::fmt;

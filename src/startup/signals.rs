@@ -32,16 +32,19 @@ pub async fn stop_requested() {
     }
 }
 
-/// Drains the engine at the first SIGUSR1.
-pub async fn drain_on_request(engine: Engine) {
+/// Drains the engine at the first SIGUSR1 from now on. Later ones change nothing.
+pub fn drain_on_request(engine: Engine) {
     // Without a handler the signal would end the program at once.
     match signal(SignalKind::user_defined1()) {
         Ok(mut requested) => {
-            requested.recv().await;
-            tracing::info!("draining after SIGUSR1: no new runs; ending when those that are executed have finished");
-            engine.drain();
-            // Later ones change nothing.
-            while requested.recv().await.is_some() {}
+            tokio::spawn(async move {
+                while requested.recv().await.is_some() {
+                    tracing::info!(
+                        "SIGUSR1: draining; no new runs, and the end when those that are executed have finished"
+                    );
+                    engine.drain();
+                }
+            });
         }
         Err(error) => tracing::warn!(%error, "cannot handle SIGUSR1, which would drain this instance"),
     }

@@ -1,5 +1,5 @@
-//! The reads of a [`Store`] that are about the programs that share its database: which there are, and which runs each may
-//! take.
+//! The reads of a [`Store`] that are about the programs that share its database: which there are, and which runs each
+//! may take.
 
 use super::queries::{instances, queue};
 use super::{Claimant, DecidedRun, ExecutedRun, RunKey, Store, StoreError, StoredInstance};

@@ -59,8 +59,8 @@ pub(super) fn secret_rows(run: RunKey, secrets: &Secrets) -> Vec<Statement<'_>> 
     std::iter::once(remove).chain(rows).collect()
 }
 
-/// What a run with these parameters needs from its worker, in place of what it needed before. `from_phase`: the index of
-/// the first phase; in a scratch folder, a later one needs the files that the earlier ones left.
+/// What a run with these parameters needs from its worker, in place of what it needed before. `from_phase`: the index
+/// of the first phase; in a scratch folder, a later one needs the files that the earlier ones left.
 pub(super) fn need_rows(
     run: RunKey,
     pipeline: &Pipeline,

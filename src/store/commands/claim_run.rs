@@ -6,7 +6,8 @@ use crate::store::{JournalHead, RunKey};
 /// A worker claims a pending run: `pending` to `running`, with a new lease.
 ///
 /// Called by the dispatcher, for each run of the queue that it has a worker for. Refused if another worker was faster,
-/// the run was cancelled or deleted, a run of its concurrency group is running, or it needs what the server does not offer.
+/// the run was cancelled or deleted, a run of its concurrency group is running, or it needs what the server does not
+/// offer.
 #[derive(Clone, Debug)]
 pub struct ClaimRun {
     pub run: RunKey,

@@ -104,8 +104,8 @@ pub async fn superseded(db: &mut impl ReadSnapshot) -> Result<Vec<(RunKey, RunId
     Ok(last.into_iter().collect())
 }
 
-/// Up to `limit` runs that waited for a person and were answered, or are to be cancelled, and that the instance may take
-/// up: those first that only end.
+/// Up to `limit` runs that waited for a person and were answered, or are to be cancelled, and that the instance may
+/// take up: those first that only end.
 pub fn decided(by: &Claimant, limit: u32) -> Query<'_, DecidedRun> {
     statement!(
         ["SELECT key, attempt, CASE WHEN gate = 'approved' AND cancel_by IS NULL THEN 1 ELSE 0 END AS goes_on FROM runs
