@@ -55,7 +55,8 @@ test.describe('a server with labels', () => {
     await expect(page.getByTestId('waiting-for')).toHaveCount(0);
   });
 
-  test('draining shows on every page until the server ends', async ({ server, project, api, page }) => {
+  test('draining shows on every page until the server ends', async ({ server, project, api, page, complaints }) => {
+    complaints.expectNetworkErrors();
     await server.pipeline({ name: 'long', phases: { wait: waitFor('go') } });
     const id = await server.run('long');
     await api.reaches(id, 'running');
