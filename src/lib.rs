@@ -39,6 +39,8 @@ mod hooks;
 #[cfg(feature = "ssr")]
 mod http;
 #[cfg(feature = "ssr")]
+pub mod instances;
+#[cfg(feature = "ssr")]
 pub mod journal;
 #[cfg(feature = "ssr")]
 mod notifications;

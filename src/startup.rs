@@ -6,6 +6,7 @@ mod data_dir;
 mod database_probe;
 mod error;
 mod inherited_files;
+mod instance;
 mod listen_policy;
 mod modes;
 mod open_files;
@@ -18,6 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpSocket};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::access::{self, Access, AuditFile};
@@ -28,14 +30,16 @@ use crate::engine::environment::PassedVariables;
 use crate::engine::run_as::RunAs;
 use crate::engine::{Engine, EngineOptions, EngineTask, ProcessLauncher, own_process};
 use crate::http::{ConnectionLimits, HttpOptions, HttpServer};
+use crate::instances::InstanceTask;
 use crate::journal::{GroupCommit, Journal, Relay};
 use crate::model::BasePath;
+use crate::model::workers::{InstanceRole, NewInstance};
 use crate::notifications::{NotificationCounts, NotificationTask};
 use crate::pipelines::{Catalog, Projects};
 use crate::retention::{RetentionOptions, RetentionTask};
 use crate::runs::Backend;
 use crate::schedules::ScheduleTask;
-use crate::store::Store;
+use crate::store::{Claimant, Store};
 use crate::workspaces::Workspaces;
 
 pub use error::StartError;
@@ -56,7 +60,7 @@ const REQUEST_WRITE_TIMEOUT: Duration = Duration::from_secs(4);
 ///
 /// # Errors
 /// [`StartError`]: the server did not start.
-pub async fn serve(args: ServeArgs) -> Result<(), StartError> {
+pub async fn serve(args: ServeArgs, role: InstanceRole) -> Result<(), StartError> {
     let configured_token = match &args.token_file {
         Some(file) => Some(access::read_token_file(file)?),
         None => args.token.clone(),
@@ -65,7 +69,7 @@ pub async fn serve(args: ServeArgs) -> Result<(), StartError> {
     let umask = modes::restrict_umask();
     let run_as = find_run_as(&args)?;
     let data_dir = data_dir::create(&args.data.data_dir()?)?;
-    let store = open_store(&args, &data_dir).await?;
+    let store = open_store(&args, &data_dir).await.map_err(|error| error.for_role(role))?;
     // The store locks the database only. This lock protects the other files of the folder, and is held until the
     // program ends.
     let _lock = data_dir::lock(&data_dir)?;
@@ -73,6 +77,7 @@ pub async fn serve(args: ServeArgs) -> Result<(), StartError> {
     let checks = codemod::Checks { named, allows_any_command: args.free_checks || args.no_token };
     let catalog = Catalog::open(args.pipelines.clone(), codemod::pipelines(checks))?;
     let projects = Arc::new(Projects::open(&args.projects)?);
+    let instance = Arc::new(instance::describe(&args, role, &projects, &data_dir)?);
     let commands = CommandSetup {
         supervisor: own_process::own_program().map_err(StartError::OwnFile)?,
         // Commands cannot follow the /proc link of a hidden process, so they get the path.
@@ -82,7 +87,7 @@ pub async fn serve(args: ServeArgs) -> Result<(), StartError> {
     };
     let listener = listen(args.addr).map_err(|source| StartError::Listen { addr: args.addr, source })?;
     let addr = listener.local_addr().map_err(|source| StartError::Listen { addr: args.addr, source })?;
-    let server = Server { args, addr, data_dir, store, catalog, projects, stop: CancellationToken::new() };
+    let server = Server { args, addr, instance, data_dir, store, catalog, projects, stop: CancellationToken::new() };
     server.run(commands, configured_token, listener).await
 }
 
@@ -102,6 +107,7 @@ struct Server {
     args: ServeArgs,
     /// The bound address, with the port that was chosen for port 0.
     addr: SocketAddr,
+    instance: Arc<NewInstance>,
     data_dir: PathBuf,
     store: Store,
     catalog: Catalog,
@@ -138,12 +144,15 @@ impl Server {
             tokio::spawn(Relay::new(journal.clone(), notices, move |run| observer.observe(run)).run());
         }
         tokio::spawn(database_probe::run(self.store.clone(), journal.clone(), stop.clone()));
-        // Not awaited at shutdown: the next server repeats deliveries that were in flight.
-        tokio::spawn(notify_task.run());
         let engine_task = tokio::spawn(engine_task.run());
         let retention =
             RetentionTask::new(self.store.clone(), journal.clone(), self.catalog.clone(), retention, stop.clone());
-        tokio::spawn(retention.run());
+        let is_server = self.instance.role == InstanceRole::Serve;
+        if is_server {
+            // Not awaited at shutdown: the next server repeats deliveries that were in flight.
+            tokio::spawn(notify_task.run());
+            tokio::spawn(retention.run());
+        }
 
         let journal = journal.with_patience(REQUEST_WRITE_TIMEOUT);
         let (access, has_strong_token) = self.build_access(configured_token, &journal)?;
@@ -154,6 +163,7 @@ impl Server {
             store: self.store.clone(),
             journal,
             engine,
+            instance: Arc::clone(&self.instance),
             catalog: self.catalog.clone(),
             projects: Arc::clone(&self.projects),
             max_queued: args.max_queued.get(),
@@ -165,16 +175,20 @@ impl Server {
         let http = HttpServer::new(backend.clone(), options)?;
 
         // Last, because nothing below fails: a server that does not start must not create runs.
-        tokio::spawn(ScheduleTask::new(backend.clone(), stop.clone()).run());
-        tokio::spawn(crate::hooks::warn_of_weak_secrets(backend.catalog.clone(), stop.clone()));
+        let heartbeats = self.start_instance(&backend).await;
         // Scripts wait for this line. A closed standard output must not stop the server.
-        let _ = writeln!(std::io::stdout(), "Runtrail serves http://{}", self.addr);
-        if let Some(access) = access.filter(|_| has_generated_token) {
+        let does = if is_server { "serves" } else { "executes runs; health checks and metrics:" };
+        let _ = writeln!(std::io::stdout(), "Runtrail {does} http://{}", self.addr);
+        if let Some(access) = access.filter(|_| has_generated_token && is_server) {
             tokio::spawn(print_login_link(access, login_url));
         }
         let http = tokio::spawn(http.serve(listener));
-        signals::stop_requested().await;
-        tracing::info!(grace = ?args.grace, "stopping: streams end now, commands get the grace time");
+        tokio::select! {
+            () = signals::stop_requested() => {
+                tracing::info!(grace = ?args.grace, "stopping: streams end now, commands get the grace time");
+            }
+            () = backend.engine.drained() => tracing::info!("drained: every run has finished; stopping"),
+        }
         stop.cancel();
         // A second signal exits at once: then the supervisors kill the commands, and the next server recovers their
         // runs.
@@ -183,7 +197,21 @@ impl Server {
             () = signals::stop_requested() => {}
             () = tokio::time::sleep(args.grace + CLOSE_TIMEOUT) => {}
         }
+        heartbeats.abort();
+        InstanceTask::end(&backend).await;
         Ok(())
+    }
+
+    /// Lets runs be placed on this instance, and a server start scheduled runs. Returns the task of the heartbeats.
+    async fn start_instance(&self, backend: &Backend) -> JoinHandle<()> {
+        if self.instance.role == InstanceRole::Serve {
+            tokio::spawn(ScheduleTask::new(backend.clone(), self.stop.clone()).run());
+            tokio::spawn(crate::hooks::warn_of_weak_secrets(backend.catalog.clone(), self.stop.clone()));
+        }
+        signals::drain_on_request(backend.engine.clone());
+        let mut heartbeats = InstanceTask::new(backend.clone());
+        heartbeats.register().await;
+        tokio::spawn(heartbeats.run())
     }
 
     fn build_engine(
@@ -208,8 +236,13 @@ impl Server {
             workspaces: workspaces.clone(),
         };
         let options = EngineOptions {
-            owner: format!("worker {}@{}", std::process::id(), self.addr),
-            workers: args.workers.get(),
+            owner: self.instance.owner.clone(),
+            claimant: Claimant {
+                instance: self.instance.id.clone(),
+                data_folder: self.instance.data_folder.clone(),
+                is_only: self.store.is_exclusive(),
+            },
+            workers: args.workers,
             lease: args.lease,
             grace: args.grace,
             projects: Arc::clone(&self.projects),
@@ -266,6 +299,7 @@ impl Server {
             is_https_only: public_url.as_deref().is_some_and(|url| url.starts_with("https://")),
             public_url,
             security_contacts: args.security_contact.clone(),
+            role: self.instance.role,
             notification_counts,
         }
     }
@@ -346,7 +380,7 @@ async fn open_store(args: &ServeArgs, data_dir: &Path) -> Result<Store, StartErr
 
 /// The limits of connections. To be called after the limit of open files was raised.
 fn connection_limits(args: &ServeArgs) -> ConnectionLimits {
-    let possible = open_files::available_for_connections(args.workers.get()).unwrap_or(usize::MAX);
+    let possible = open_files::available_for_connections(args.workers).unwrap_or(usize::MAX);
     let total = args.max_connections.map_or(possible, |requested| {
         if requested.get() > possible {
             tracing::warn!(

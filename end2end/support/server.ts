@@ -33,6 +33,8 @@ export interface ServerOptions {
   grace?: string;
   /** The public address. */
   publicUrl?: string;
+  /** Further flags. */
+  flags?: string[];
 }
 
 export interface ParamSpec {
@@ -161,7 +163,7 @@ export class Server {
     const env = Object.fromEntries(
       Object.entries(process.env).filter(([name]) => !name.startsWith('RUNTRAIL_') && name !== 'DATABASE_URL'),
     );
-    const { publicUrl } = this.#options;
+    const { publicUrl, flags = [] } = this.#options;
     if (this.#options.token !== undefined) env['RUNTRAIL_TOKEN'] = this.#options.token;
     else if (!this.#options.guarded) env['RUNTRAIL_NO_TOKEN'] = '1';
     const child = spawn(
@@ -178,6 +180,7 @@ export class Server {
         ...['--heartbeat', heartbeat],
         ...['--grace', grace],
         ...(publicUrl === undefined ? [] : ['--public-url', publicUrl]),
+        ...flags,
       ],
       { cwd: this.root, env, stdio: ['ignore', 'pipe', 'pipe'] },
     );
@@ -224,6 +227,19 @@ export class Server {
     await gone;
     clearTimeout(deadline);
     expect(child.signalCode, 'the server ends by itself after SIGTERM').not.toBe('SIGKILL');
+  }
+
+  /** Lets it finish its runs and end. */
+  async drain(): Promise<void> {
+    this.#process?.kill('SIGUSR1');
+  }
+
+  /** Waits until it has ended by itself, well. */
+  async ended(): Promise<void> {
+    const child = this.#process;
+    if (!child) return;
+    const code = await new Promise<number | null>((done) => child.once('exit', (code) => done(code)));
+    expect(code, 'the exit code').toBe(0);
   }
 
   /** Kills it with SIGKILL. */

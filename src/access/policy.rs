@@ -28,6 +28,8 @@ pub fn requirement(is_read: bool, path: &str) -> Requirement {
         // The pages `/access` and `/audit` stay readable: they show the problem of these calls.
         ["fn", "access" | "audit" | "create_token" | "revoke_token"]
         | ["api", "v1", "tokens" | "audit" | "login-links", ..] => role(Role::Admin),
+        // It ends the server.
+        ["api", "v1", "drain"] => role(Role::Admin),
         // Everybody may see and end their own sessions; the handler rejects those of others.
         ["api", "v1", "sessions", ..] | ["fn", "end_session"] => role(Role::Viewer),
         // A POST that only redirects.
@@ -62,6 +64,9 @@ mod tests {
             (false, "/api/v1/tokens/1", Role::Admin, false),
             (true, "/api/v1/sessions", Role::Viewer, false),
             (false, "/api/v1/sessions/1", Role::Viewer, false),
+            (true, "/api/v1/workers", Role::Viewer, false),
+            (true, "/workers", Role::Viewer, false),
+            (false, "/api/v1/drain", Role::Admin, false),
             (false, "/api/v1/of-the-future", Role::Operator, false),
         ] {
             assert_eq!(requirement(is_read, path), Requirement { role, needs_person }, "{is_read} {path}");

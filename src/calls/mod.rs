@@ -12,6 +12,7 @@ mod review;
 mod runs;
 mod start;
 pub mod triggers;
+pub mod workers;
 
 use leptos::server_fn::codec::JsonEncoding;
 use leptos::server_fn::error::{FromServerFnError, ServerFnErrorErr};

@@ -7,14 +7,16 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use super::backup::{self, BackupArgs, RestoreArgs};
+use super::drain::drain;
 use super::health::{HealthArgs, health};
 use super::login::login;
 use super::token::token;
 use super::vacuum::vacuum;
-use super::{LoginArgs, TokenArgs};
+use super::{DrainArgs, LoginArgs, TokenArgs};
 use crate::codemod;
 use crate::config::{DataArgs, ServeArgs};
 use crate::engine::{own_process, supervisor};
+use crate::model::workers::InstanceRole;
 use crate::startup;
 
 /// A dashboard for long, multi-phase runs: started once, watched from many tabs, never lost.
@@ -29,6 +31,14 @@ struct CommandLine {
 enum Command {
     /// Serve the dashboard and execute runs.
     Serve(Box<ServeArgs>),
+    /// Execute runs of a database that servers share, and serve health checks and metrics only.
+    ///
+    /// Needs PostgreSQL beside a server. A SQLite database has room for one program: a worker starts on it only while
+    /// no server does.
+    #[command(mut_arg("addr", |addr| addr.default_value("127.0.0.1:3001")))]
+    Worker(Box<ServeArgs>),
+    /// Let a running server finish what it executes, take no more runs, and end.
+    Drain(DrainArgs),
     /// Compact the database while no server uses it.
     ///
     /// Needs free space of about the size of the database, twice that if temporary files are on the same disk. A
@@ -67,7 +77,9 @@ pub fn run() -> ExitCode {
         // Starts no runtime: the supervisor is single-threaded.
         Command::Supervise(args) => supervisor::supervise(&args),
         Command::Work { pipeline, phase } => work(&pipeline, &phase),
-        Command::Serve(args) => serve(*args),
+        Command::Serve(args) => serve(*args, InstanceRole::Serve),
+        Command::Worker(args) => serve(*args, InstanceRole::Worker),
+        Command::Drain(args) => print_result(drain(&args)),
         Command::Login(args) => print_result(login(&args)),
         Command::Token(args) => print_result(token(&args)),
         Command::Health(args) => print_result(health(&args)),
@@ -103,7 +115,7 @@ fn print_result(command: impl Future<Output = Result<String, impl Display>>) -> 
     print_report(runtime.block_on(command))
 }
 
-fn serve(args: ServeArgs) -> ExitCode {
+fn serve(args: ServeArgs, role: InstanceRole) -> ExitCode {
     startup::close_inherited_files_on_exec();
     let filter = tracing_subscriber::EnvFilter::try_from_env("RUNTRAIL_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
@@ -120,7 +132,7 @@ fn serve(args: ServeArgs) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fail(&format!("cannot start the async runtime: {error}")),
     };
-    let served = runtime.block_on(startup::serve(args));
+    let served = runtime.block_on(startup::serve(args, role));
     // Tasks that are still running after the shutdown are abandoned.
     runtime.shutdown_background();
     match served {

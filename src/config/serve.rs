@@ -1,4 +1,4 @@
-//! The flags of `runtrail serve`.
+//! The flags of `runtrail serve` and `runtrail worker`.
 
 use std::net::SocketAddr;
 use std::num::{NonZeroU32, NonZeroUsize};
@@ -12,10 +12,14 @@ use super::DataArgs;
 use crate::engine::environment::VariablePattern;
 use crate::http::{Authority, HeaderName, TrustedProxies, UserRole, parse_contact};
 use crate::model::notify::check_address;
+use crate::model::placement::Label;
 use crate::model::{BasePath, Retention};
 use crate::notifications::Egress;
 use crate::notifications::egress::Network;
 use crate::store::Durability;
+
+/// The longest name of an instance.
+const MAX_NAME_CHARS: usize = 100;
 
 /// Serve the dashboard and execute runs.
 #[derive(Args, Clone, Debug)]
@@ -36,9 +40,18 @@ pub struct ServeArgs {
     #[arg(long, env = "RUNTRAIL_PROJECTS", value_name = "FOLDER", value_delimiter = ',')]
     pub projects: Vec<PathBuf>,
 
-    /// Runs executed at the same time; others wait in the queue.
+    /// Runs executed at the same time; others wait in the queue. With 0 the server only serves pages and the API.
     #[arg(long, env = "RUNTRAIL_WORKERS", value_name = "NUMBER", default_value = "4")]
-    pub workers: NonZeroUsize,
+    pub workers: usize,
+
+    /// Label of this instance, such as gpu: runs whose pipeline has `runs_on` go to instances with these labels. Repeat
+    /// it, or separate by commas, for several.
+    #[arg(long, env = "RUNTRAIL_LABEL", value_name = "LABEL", value_delimiter = ',')]
+    pub label: Vec<Label>,
+
+    /// Name of this instance on the page of workers [default: the host name].
+    #[arg(long, env = "RUNTRAIL_NAME", value_name = "NAME", value_parser = parse_name)]
+    pub name: Option<String>,
 
     /// How long an event stream may be silent before it sends a heartbeat.
     #[arg(long, env = "RUNTRAIL_HEARTBEAT", value_name = "DURATION", default_value = "15s", value_parser = parse_duration)]
@@ -220,6 +233,16 @@ fn parse_duration(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// The name of an instance.
+fn parse_name(text: &str) -> Result<String, String> {
+    let name = text.trim();
+    let is_short = (1..=MAX_NAME_CHARS).contains(&name.chars().count());
+    if is_short && !name.chars().any(char::is_control) {
+        return Ok(name.to_owned());
+    }
+    Err(format!("must have 1 to {MAX_NAME_CHARS} characters and no control characters"))
+}
+
 /// Whether a host, perhaps with a port, is a loopback address or `localhost`.
 fn is_loopback(host: &str) -> bool {
     Authority::parse(host).is_some_and(|authority| authority.name.is_loopback())
@@ -284,6 +307,14 @@ mod tests {
             ("", false),
         ] {
             assert_eq!(is_loopback(host), loopback, "{host}");
+        }
+    }
+
+    #[test]
+    fn instance_names_are_one_short_line() {
+        assert_eq!(parse_name(" build 7 "), Ok("build 7".to_owned()));
+        for bad in ["", " ", "a\nb", &"x".repeat(101)] {
+            assert!(parse_name(bad).is_err(), "{bad:?}");
         }
     }
 

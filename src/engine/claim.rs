@@ -22,10 +22,10 @@ pub(super) async fn claim_run(
     attempt: u32,
     shutdown: CancellationToken,
 ) -> Result<Option<Attempt>, WriteError> {
-    let owner = state.options.owner.clone();
+    let (owner, claimant) = (state.options.owner.clone(), state.options.claimant.clone());
     let reason = format!("started on {owner}");
     let lease_until = later(state.store.now(), state.options.lease);
-    let mut claim = RunWrite::new(ClaimRun { run, attempt, owner, lease_until });
+    let mut claim = RunWrite::new(ClaimRun { run, attempt, owner, claimant, lease_until });
     claim.frames.push(NewFrame::status(Transition::Claim, reason));
     match state.journal.write(claim).await {
         Ok(won) => Ok(Some(Attempt::new(state, attempt, &won, shutdown))),
@@ -45,7 +45,8 @@ pub(super) async fn resume_run(
     shutdown: CancellationToken,
 ) -> Result<Option<Attempt>, WriteError> {
     let lease_until = later(state.store.now(), state.options.lease);
-    let resume = ResumeRun { run, attempt, owner: state.options.owner.clone(), lease_until };
+    let (owner, claimant) = (state.options.owner.clone(), state.options.claimant.clone());
+    let resume = ResumeRun { run, attempt, owner, claimant, lease_until };
     match state.journal.write(RunWrite::new(resume)).await {
         Ok(won) => Ok(Some(Attempt::new(state, attempt, &won, shutdown))),
         Err(WriteError::Refused) => Ok(None),

@@ -51,6 +51,10 @@ impl EngineTask {
             if let Err(error) = self.claim(&mut workers).await {
                 log_error(&error, "cannot look for waiting runs");
             }
+            while workers.try_join_next().is_some() {}
+            if self.state.drain.is_requested() && workers.is_empty() {
+                self.state.drain.finish();
+            }
             tokio::select! {
                 () = self.stop.cancelled() => {}
                 () = self.state.wake_up.notified() => {}
@@ -76,8 +80,8 @@ impl EngineTask {
     /// Claims as many runs as there are free workers. Runs with a decided approval go first, since they began before
     /// the others.
     async fn claim(&self, workers: &mut JoinSet<()>) -> Result<(), WriteError> {
-        let (state, store) = (&self.state, &self.state.store);
-        for DecidedRun { run, attempt, goes_on } in store.decided(DECIDED_PAGE).await? {
+        let (state, store, claimant) = (&self.state, &self.state.store, &self.state.options.claimant);
+        for DecidedRun { run, attempt, goes_on } in store.decided(claimant, DECIDED_PAGE).await? {
             // A run that only has to end needs no free worker.
             if self.stop.is_cancelled() || goes_on && self.free(workers).is_none() {
                 break;
@@ -89,9 +93,9 @@ impl EngineTask {
         // them.
         while let Some(free) = self.free(workers) {
             let mut claimed = 0;
-            for (run, attempt) in store.claimable(free).await? {
+            for (run, attempt) in store.claimable(claimant, free).await? {
                 // After the stop signal, waiting runs are left to the next server.
-                if self.stop.is_cancelled() {
+                if self.stop.is_cancelled() || self.state.drain.is_requested() {
                     return Ok(());
                 }
                 let won = isolate_error(run, AttemptRunner::claim(state, run, attempt, self.stop.clone()).await)?;
@@ -109,6 +113,9 @@ impl EngineTask {
     /// How many more workers may be started, if any.
     fn free(&self, workers: &mut JoinSet<()>) -> Option<u32> {
         while workers.try_join_next().is_some() {}
+        if self.state.drain.is_requested() {
+            return None;
+        }
         let free = self.state.options.workers.saturating_sub(workers.len());
         (free > 0).then(|| u32::try_from(free).unwrap_or(u32::MAX))
     }

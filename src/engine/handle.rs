@@ -7,9 +7,11 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::dispatch::EngineTask;
+use super::drain::Drain;
 use super::options::EngineOptions;
 use super::state::{EngineState, RunningRuns};
 use crate::journal::Journal;
+use crate::model::Timestamp;
 use crate::store::{RunKey, Store};
 
 /// A handle on the engine. Cheap to clone.
@@ -22,7 +24,8 @@ impl Engine {
     /// Creates an engine, and the task that drives it until `stop` is cancelled and all its attempts have ended.
     pub fn new(store: Store, journal: Journal, options: EngineOptions, stop: CancellationToken) -> (Self, EngineTask) {
         let running = RunningRuns::default();
-        let state = Arc::new(EngineState { options, store, journal, wake_up: Notify::new(), running });
+        let state =
+            Arc::new(EngineState { options, store, journal, wake_up: Notify::new(), running, drain: Drain::default() });
         (Self { state: Arc::clone(&state) }, EngineTask::new(state, stop))
     }
 
@@ -45,6 +48,32 @@ impl Engine {
         if !self.state.running.renew(run) {
             self.wake();
         }
+    }
+
+    /// Takes no more runs, and finishes those that are executed. It cannot be undone.
+    pub fn drain(&self) {
+        self.state.drain.request();
+        self.wake();
+    }
+
+    /// Since when the engine is draining.
+    pub fn draining_since(&self) -> Option<Timestamp> {
+        self.state.drain.since()
+    }
+
+    /// Waits until [`Self::drain`] is called. Cancel safe.
+    pub async fn draining(&self) {
+        self.state.drain.requested().await;
+    }
+
+    /// Waits until the engine was drained: it executes nothing and will not. Cancel safe.
+    pub async fn drained(&self) {
+        self.state.drain.finished().await;
+    }
+
+    /// How the engine is configured.
+    pub fn options(&self) -> &EngineOptions {
+        &self.state.options
     }
 
     /// Time between SIGTERM and SIGKILL.

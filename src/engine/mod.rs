@@ -18,6 +18,7 @@ mod command;
 mod command_runner;
 mod disk_monitor;
 mod dispatch;
+mod drain;
 mod earlier_phases;
 mod handle;
 mod interruption;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::command::launcher::CommandLauncher;
 use crate::pipelines::Projects;
+use crate::store::Claimant;
 use crate::workspaces::Workspaces;
 
 /// The configuration of an engine.
@@ -13,7 +14,9 @@ use crate::workspaces::Workspaces;
 pub struct EngineOptions {
     /// The name of this instance in claims and in the journal.
     pub owner: String,
-    /// The most runs that are executed at once.
+    /// This instance in the conditions of claims.
+    pub claimant: Claimant,
+    /// The most runs that are executed at once. With 0 runs are only ended.
     pub workers: usize,
     /// How long a claim lasts unless it is renewed.
     pub lease: Duration,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 
+use super::drain::Drain;
 use super::options::EngineOptions;
 use super::signals::CancelSignal;
 use crate::journal::Journal;
@@ -19,6 +20,7 @@ pub(super) struct EngineState {
     /// Notified when a run may be waiting or a worker is free.
     pub(super) wake_up: Notify,
     pub(super) running: RunningRuns,
+    pub(super) drain: Drain,
 }
 
 /// A run that this server executes.

@@ -26,6 +26,7 @@ pub fn run() -> Run {
         approval: None,
         cancel: None,
         origin: None,
+        waiting_for: None,
         pin: Pin::default(),
     }
 }

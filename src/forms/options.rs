@@ -12,7 +12,7 @@ pub fn start_options(backend: &Backend) -> StartOptions {
     StartOptions {
         pipelines: backend.catalog.all(),
         faults,
-        projects: backend.projects.roots().to_vec(),
+        projects: backend.projects.all_roots(),
         upcoming: schedules::upcoming(backend),
     }
 }

@@ -13,14 +13,13 @@ use prometheus_client::registry::Registry;
 
 use super::state::AppState;
 use crate::model::{Problem, ProblemCode, Status};
-use crate::store::StoreError;
 
 /// `GET /metrics`. The text is valid in both of Prometheus' formats: the last line of OpenMetrics is a comment in the
 /// older one.
 pub async fn metrics(State(app): State<AppState>, headers: HeaderMap) -> Response {
     let registry = match collect(&app).await {
         Ok(registry) => registry,
-        Err(error) => return Problem::from(error).into_response(),
+        Err(problem) => return problem.into_response(),
     };
     let mut text = String::new();
     if encode(&mut text, &registry).is_err() {
@@ -38,8 +37,9 @@ pub async fn metrics(State(app): State<AppState>, headers: HeaderMap) -> Respons
 /// A gauge or counter with one label.
 type Labelled<M> = Family<[(&'static str, &'static str); 1], M>;
 
-async fn collect(app: &AppState) -> Result<Registry, StoreError> {
+async fn collect(app: &AppState) -> Result<Registry, Problem> {
     let (counts, size) = (app.backend.store.status_counts().await?, app.backend.store.size().await?);
+    let stuck = crate::runs::shortages(&app.backend).await?.len();
     let mut registry = Registry::with_prefix("runtrail");
     let runs = Labelled::<Gauge<u64, AtomicU64>>::default();
     for status in Status::ALL {
@@ -51,6 +51,17 @@ async fn collect(app: &AppState) -> Result<Registry, StoreError> {
         "workers_busy",
         "Runs executed by this server now",
         ConstGauge::new(to_u64(app.backend.engine.busy())),
+    );
+    let (slots, busy) = (app.backend.engine.workers(), app.backend.engine.busy());
+    let is_draining = app.backend.engine.draining_since().is_some();
+    let free = if is_draining { 0 } else { slots.saturating_sub(busy) };
+    registry.register("workers_slots", "Runs that this instance executes at once", ConstGauge::new(to_u64(slots)));
+    registry.register("workers_free", "Runs that this instance would take now", ConstGauge::new(to_u64(free)));
+    registry.register("draining", "Whether this instance is draining", ConstGauge::new(u64::from(is_draining)));
+    registry.register(
+        "runs_without_worker",
+        "Pending runs that no live worker can take",
+        ConstGauge::new(to_u64(stuck)),
     );
     registry.register("streams", "Open event streams", ConstGauge::new(app.streams.load(Ordering::Relaxed)));
     registry.register("connections", "Open connections", ConstGauge::new(to_u64(app.connections.count())));

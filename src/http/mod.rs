@@ -31,6 +31,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::access::Access;
 use crate::base;
+use crate::model::workers::InstanceRole;
 use crate::notifications::NotificationCounts;
 use crate::runs::Backend;
 use guard::{Guard, GuardConfig};
@@ -66,6 +67,8 @@ pub struct HttpOptions {
     pub is_https_only: bool,
     /// The contacts of `security.txt`.
     pub security_contacts: Vec<String>,
+    /// A worker serves health checks and metrics only.
+    pub role: InstanceRole,
     /// Notification attempts by outcome, for `/metrics`.
     pub notification_counts: Arc<NotificationCounts>,
 }
@@ -91,6 +94,7 @@ impl HttpServer {
             proxies: options.trusted_proxies,
             stop: options.stop.clone(),
             is_https_only: options.is_https_only,
+            has_pages: options.role == InstanceRole::Serve,
         })?;
         let connections = Arc::new(connections::ConnectionRegistry::new(options.connection_limits));
         let state = AppState {
@@ -106,8 +110,13 @@ impl HttpServer {
             access: options.access,
             login_url: options.login_url,
         };
-        let security_txt = security_txt::routes(options.security_contacts, options.public_url);
-        let router = router::router(state, options.addr).merge(security_txt);
+        let router = match options.role {
+            InstanceRole::Serve => {
+                let security_txt = security_txt::routes(options.security_contacts, options.public_url);
+                router::router(state, options.addr).merge(security_txt)
+            }
+            InstanceRole::Worker => router::worker_router(state),
+        };
         let router = base_path::nest(base::current(), guard::protect(router, Arc::new(guard)));
         Ok(Self { router, connections, stop: options.stop })
     }

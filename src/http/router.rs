@@ -9,6 +9,7 @@ use axum::routing::{MethodRouter, delete, get, post};
 
 use super::api::{
     approvals, attempts, audit, database, deliveries, frames, pipelines, queue, runs, schedules, sessions, tokens,
+    workers,
 };
 use super::state::AppState;
 use super::{assets, health, hooks, metrics, pages, stream};
@@ -38,6 +39,8 @@ fn api_routes() -> ListedRouter {
         .route("/database/health", get(database::health))
         .route("/pipelines", get(pipelines::list))
         .route("/queue", get(queue::show))
+        .route("/workers", get(workers::list))
+        .route("/drain", post(workers::drain))
         .route("/runs", get(runs::list).post(runs::start))
         .route("/runs/{id}", get(runs::show).delete(runs::delete))
         .route("/runs/{id}/pin", post(runs::pin))
@@ -67,14 +70,19 @@ fn api_routes() -> ListedRouter {
         .route("/login-links", post(tokens::create_login_link))
 }
 
-/// Everything except the JSON API and the pages.
-fn other_routes() -> ListedRouter {
+/// What every instance serves.
+fn health_routes() -> ListedRouter {
     ListedRouter::default()
-        .route("/runs/{id}/events", get(stream::run_events))
-        .route("/events", get(stream::multiplexed_events))
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .route("/metrics", get(metrics::metrics))
+}
+
+/// Everything except the JSON API and the pages.
+fn other_routes() -> ListedRouter {
+    health_routes()
+        .route("/runs/{id}/events", get(stream::run_events))
+        .route("/events", get(stream::multiplexed_events))
         .route("/favicon.svg", get(assets::file))
         // Browsers request this path for responses that name no icon, such as a run's log.
         .route("/favicon.ico", get(async || Redirect::permanent("/favicon.svg")))
@@ -88,6 +96,12 @@ pub fn router(state: AppState, addr: SocketAddr) -> Router {
     pages::router(state.clone(), addr).merge(others.with_state(state))
 }
 
+/// The routes of a worker, not yet wrapped by the guard.
+pub fn worker_router(state: AppState) -> Router {
+    let routes = health_routes().router.fallback(not_on_workers).method_not_allowed_fallback(wrong_method);
+    routes.with_state(state)
+}
+
 /// The paths of all routes, including the guard's own; `{name}` stands for any segment.
 pub fn route_paths() -> Vec<String> {
     let api = api_routes().paths.into_iter().map(|path| format!("{API}{path}"));
@@ -98,6 +112,11 @@ pub fn route_paths() -> Vec<String> {
 
 async fn unknown_path(OriginalUri(uri): OriginalUri) -> impl IntoResponse {
     Problem::new(ProblemCode::NotFound, format!("There is no call {}.", uri.path()))
+}
+
+async fn not_on_workers() -> impl IntoResponse {
+    let detail = "A worker serves /healthz, /readyz and /metrics only. Pages and the API are on `runtrail serve`.";
+    Problem::new(ProblemCode::NotFound, detail)
 }
 
 async fn wrong_method(OriginalUri(uri): OriginalUri) -> impl IntoResponse {

@@ -164,7 +164,7 @@ mod tests {
         assert_eq!(shares.priority(&lines), DiskPriority::Deferrable);
         assert_eq!(shares.max_wait(&lines, HOUR), Some(HOUR));
         let (run, owner, lease_until) = (RunKey(1), "a".to_owned(), Timestamp(1));
-        let claim = ClaimRun { run, attempt: 1, owner, lease_until };
+        let claim = ClaimRun { run, attempt: 1, owner, claimant: crate::store::Claimant::only(), lease_until };
         for (command, expected) in [
             (output(1, &[]), DiskPriority::Urgent),
             (finish(1), DiskPriority::Urgent),

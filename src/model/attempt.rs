@@ -103,6 +103,7 @@ impl Attempt {
             phases: self.phases.into_iter().map(|phase| phase.phase).collect(),
             error: self.error,
             origin: self.origin,
+            waiting_for: None,
             // Approvals and cancel requests belong to the current attempt.
             approval: None,
             cancel: None,

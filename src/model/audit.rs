@@ -27,12 +27,13 @@ pub enum AuditAction {
     TokenCreate,
     TokenRevoke,
     LoginLink,
+    InstanceDrain,
     /// A request was refused because the role does not allow it.
     Refused,
 }
 
 impl AuditAction {
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::RunStart,
         Self::RunRerun,
         Self::RunCancel,
@@ -50,6 +51,7 @@ impl AuditAction {
         Self::TokenCreate,
         Self::TokenRevoke,
         Self::LoginLink,
+        Self::InstanceDrain,
         Self::Refused,
     ];
 
@@ -73,6 +75,7 @@ impl AuditAction {
             Self::TokenCreate => "token_create",
             Self::TokenRevoke => "token_revoke",
             Self::LoginLink => "login_link",
+            Self::InstanceDrain => "instance_drain",
             Self::Refused => "refused",
         }
     }
@@ -102,6 +105,7 @@ impl AuditAction {
             Self::TokenCreate => "Created a token",
             Self::TokenRevoke => "Revoked a token",
             Self::LoginLink => "Created a login link",
+            Self::InstanceDrain => "Drained an instance",
             Self::Refused => "Request refused",
         }
     }

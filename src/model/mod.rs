@@ -7,6 +7,7 @@
 pub mod attempt;
 pub mod attempt_info;
 pub mod origin;
+pub mod placement;
 pub mod queue;
 pub mod retention;
 pub mod run;
@@ -78,4 +79,4 @@ pub use wire::database::{DatabaseHealth, DatabaseSize, DatabaseUsage, Outage, Ou
 pub use wire::problem::{Problem, ProblemCode};
 pub use wire::run_list::{RunFilter, RunListUpdate, RunPage};
 pub use wire::run_view::{FramePage, RunView};
-pub use wire::{access, compare, patch_view, problem, review, sse};
+pub use wire::{access, compare, patch_view, problem, review, sse, workers};

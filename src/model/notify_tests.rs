@@ -30,6 +30,7 @@ fn run(status: Status) -> Run {
         approval: None,
         cancel: None,
         origin: None,
+        waiting_for: None,
         pin: Pin::default(),
     }
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::param::{ParamValue, Params};
 use super::phase_condition::PhaseCondition;
+use super::placement::Label;
 use super::retry_policy::RetryPolicy;
 
 /// A phase as its pipeline declares it.
@@ -51,6 +52,9 @@ pub struct PhaseSpec {
     /// Names of the pipeline's secrets for this command; `None` means all of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secrets: Option<Vec<String>>,
+    /// Labels that the worker of a run must have, besides those of the pipeline and the other phases.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub runs_on: Vec<Label>,
 }
 
 /// Who may decide an approval.

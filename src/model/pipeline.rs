@@ -11,6 +11,7 @@ use super::notify::NotifyTarget;
 use super::param::{Param, ParamError, ParamInput, ParamKind, ParamValue, Params};
 pub use super::phase::Approvers;
 use super::phase::PhaseSpec;
+use super::placement::Label;
 use super::queue::{Concurrency, ConcurrencyGroup};
 use super::retention::Retention;
 use super::sandbox::Sandbox;
@@ -54,6 +55,9 @@ pub struct Pipeline {
     pub secrets: Vec<PipelineSecret>,
     #[serde(default)]
     pub params: Vec<Param>,
+    /// Labels that the worker of a run must have, besides those of the phases.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub runs_on: Vec<Label>,
     /// In order; at least one.
     pub phases: Vec<PhaseSpec>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::param::Params;
+use super::placement::Shortage;
 use super::run::RunId;
 
 /// The highest priority; the lowest is its negative.
@@ -80,6 +81,9 @@ pub struct QueuedRun {
     pub priority: i32,
     /// The running run of its group that must end first.
     pub held_by: Option<RunId>,
+    /// What is missing while no live worker can take the run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiting_for: Option<Shortage>,
 }
 
 #[cfg(test)]

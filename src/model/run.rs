@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::kinds::PhaseState;
 use super::origin::RunOrigin;
 use super::param::Params;
+use super::placement::Shortage;
 use super::status::Status;
 use super::time::Timestamp;
 
@@ -118,6 +119,9 @@ pub struct Run {
     /// Who or what started the current attempt; `None` for runs of versions that did not record it.
     #[serde(default)]
     pub origin: Option<RunOrigin>,
+    /// What is missing while no live worker can take the pending run. Only the answer of `GET /api/v1/runs/{id}` has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiting_for: Option<Shortage>,
     /// `pinned` and `pins` in JSON.
     #[serde(flatten)]
     pub pin: Pin,

@@ -10,6 +10,7 @@ use toml::Spanned;
 use super::concurrency::{self, RawConcurrency, check_priority};
 use super::extension::{RawCheck, RawExtension, RawLinter};
 use super::hook::RawHook;
+use super::labels::check_labels;
 use super::limits::{RawLimits, check_limits};
 use super::notify::{RawNotify, check_receivers};
 use super::params::{RawParam, check_params};
@@ -84,6 +85,8 @@ struct RawPipeline {
     notify: Vec<Spanned<RawNotify>>,
     #[serde(default)]
     secrets: RawSecrets,
+    #[serde(default)]
+    runs_on: Vec<Spanned<String>>,
 }
 
 impl RawPipeline {
@@ -135,6 +138,7 @@ impl RawPipeline {
             network: self.network.as_ref().is_some_and(|network| *network.get_ref()),
             notify,
             secrets,
+            runs_on: check_labels(std::mem::take(&mut self.runs_on))?,
             ..Pipeline::default()
         })
     }
@@ -161,6 +165,7 @@ impl RawPipeline {
             network: common.network,
             notify: common.notify,
             secrets: common.secrets,
+            runs_on: common.runs_on,
             ..base
         })
     }

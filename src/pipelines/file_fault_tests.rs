@@ -52,6 +52,9 @@ fn file_faults_have_line_and_reason() {
             "`concurrency` is text such as",
         ),
         ("priority", format!("priority = 101\n{}", with("")), 1, "from -100 to 100"),
+        ("label", format!("runs_on = ['linux', 'GPU']\n{}", with("")), 1, "`GPU` is not a label"),
+        ("label twice", format!("runs_on = [\n'a',\n'a']\n{}", with("")), 3, "`a` is there twice"),
+        ("labels", format!("runs_on = 'gpu'\n{}", with("")), 1, "expected a sequence"),
     ]);
 }
 
@@ -80,6 +83,13 @@ fn param_faults_have_line_and_reason() {
 #[test]
 fn phase_faults_have_line_and_reason() {
     assert_refused(&[
+        ("phase label", with("runs_on = ['']\n"), 5, "`` is not a label"),
+        (
+            "many labels",
+            with(&format!("runs_on = [{}]\n", (0..17).map(|number| format!("'l{number}',")).collect::<String>())),
+            5,
+            "at most 16 labels",
+        ),
         ("output", with("output = 'both'\n"), 5, "\"merged\" (the default), \"separate\" or \"tty\""),
         ("output's type", with("output = true\n"), 5, "string"),
         ("phase name", with("[[phases]]\nname = 'A'\nrun = 'x'\n"), 6, "`-` and `_`"),

@@ -212,6 +212,21 @@ fn extension_passes_linters_to_the_built_in_pipeline() {
 }
 
 #[test]
+fn labels_are_read() {
+    let labels = |labels: &[crate::model::placement::Label]| {
+        labels.iter().map(|label| label.as_str().to_owned()).collect::<Vec<_>>()
+    };
+    let pipeline = read(&format!("runs_on = ['linux', 'x86_64']\n{}", with("runs_on = ['gpu']\n"))).unwrap();
+    assert_eq!(labels(&pipeline.runs_on), ["linux", "x86_64"]);
+    assert_eq!(labels(&pipeline.phases[0].runs_on), ["gpu"]);
+    let stored = serde_json::to_string(&pipeline).unwrap();
+    assert_eq!(serde_json::from_str::<Pipeline>(&stored).unwrap(), pipeline);
+    assert!(read(&with("")).unwrap().runs_on.is_empty());
+    let extension = read(&format!("runs_on = ['big']\n{}", extended(""))).unwrap();
+    assert_eq!(labels(&extension.runs_on), ["big"]);
+}
+
+#[test]
 fn concurrency_and_priority_are_read() {
     let read_with =
         |lines: &str| read(&format!("{lines}\n{}", with("[[params]]\nname = 'project'\ntype = 'path'\n"))).unwrap();

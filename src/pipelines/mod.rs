@@ -14,6 +14,7 @@ mod file_fault_tests;
 mod fixed_values;
 mod folder;
 mod hook;
+mod labels;
 mod limits;
 mod notify;
 mod params;

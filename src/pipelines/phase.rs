@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use serde::Deserialize;
 use toml::{Spanned, Value};
 
+use super::labels::check_labels;
 use super::refusal::{
     MAX_RUN_BYTES, Refusal, SERVER_PREFIX, check_duration, check_timeout, is_item_name, is_variable_name, refuse,
 };
@@ -42,6 +43,8 @@ pub(super) struct RawPhase {
     approval: Option<Spanned<ApprovalRule>>,
     question: Option<Spanned<String>>,
     approvers: Option<Spanned<Approvers>>,
+    #[serde(default)]
+    runs_on: Vec<Spanned<String>>,
     /// Checked against the pipeline's secrets by `secrets::check_phase`.
     pub(super) secrets: Option<Spanned<Vec<Spanned<String>>>>,
 }
@@ -110,6 +113,7 @@ impl RawPhase {
             dir: self.dir.map(check_dir).transpose()?.unwrap_or_default(),
             approval,
             secrets: None,
+            runs_on: check_labels(self.runs_on)?,
             question: self.question.map(Spanned::into_inner).unwrap_or_default(),
             approvers: self.approvers.map(Spanned::into_inner).unwrap_or_default(),
             name: self.name.into_inner(),

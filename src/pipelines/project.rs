@@ -4,8 +4,8 @@
 //! inside `/srv/proj`.
 
 use std::io;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::{Component, Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use serde_json::Value;
 
@@ -17,6 +17,8 @@ use crate::model::{ParamError, ParamInput, ParamKind, ParamValue, Params, Pipeli
 pub struct Projects {
     /// Canonical, without duplicates, in the order in which they were named.
     roots: Arc<[String]>,
+    /// Those of workers on other machines. Paths below them can only be checked there.
+    remote_roots: Arc<RwLock<Vec<String>>>,
 }
 
 /// Why a folder of `--projects` cannot be used.
@@ -72,12 +74,50 @@ impl Projects {
                 roots.push(root);
             }
         }
-        Ok(Self { roots: roots.into() })
+        Ok(Self { roots: roots.into(), remote_roots: Arc::default() })
     }
 
     /// The allowed folders: canonical, in the order in which they were named.
     pub fn roots(&self) -> &[String] {
         &self.roots
+    }
+
+    /// Replaces the allowed folders of workers on other machines, for all clones.
+    pub fn set_remote_roots(&self, roots: Vec<String>) {
+        *self.remote_roots.write().unwrap_or_else(PoisonError::into_inner) = roots;
+    }
+
+    /// The allowed folders, and then those of workers on other machines, without duplicates.
+    pub fn all_roots(&self) -> Vec<String> {
+        let mut all = self.roots.to_vec();
+        for root in self.remote_roots.read().unwrap_or_else(PoisonError::into_inner).iter() {
+            if !all.contains(root) {
+                all.push(root.clone());
+            }
+        }
+        all
+    }
+
+    /// The path of a folder that a run may be given: one that [resolves](Self::resolve) here, or one below an allowed
+    /// folder of a worker elsewhere. The worker resolves the latter before it takes the run. Blocks on the file system.
+    ///
+    /// # Errors
+    /// No worker may work there; the refusal says why and what to do.
+    pub fn accept(&self, text: &str) -> Result<PathBuf, PathRefusal> {
+        self.resolve(text).or_else(|refusal| self.below_remote_root(text).ok_or(refusal))
+    }
+
+    /// The path without repeated slashes, if it is below an allowed folder of a worker elsewhere.
+    fn below_remote_root(&self, text: &str) -> Option<PathBuf> {
+        let mut parts = Path::new(text).components();
+        let is_absolute = parts.next() == Some(Component::RootDir);
+        let is_plain = |part| matches!(part, Component::Normal(_));
+        if !is_absolute || !parts.all(is_plain) || text.contains('\0') {
+            return None;
+        }
+        let path: PathBuf = Path::new(text).components().collect();
+        let roots = self.remote_roots.read().unwrap_or_else(PoisonError::into_inner);
+        roots.iter().any(|root| path.starts_with(root)).then_some(path)
     }
 
     /// The canonical path of an existing folder inside an allowed one. Blocks on the file system.
@@ -170,7 +210,7 @@ pub fn check_params(pipeline: &Pipeline, given: &ParamInput, projects: &Projects
         if text.is_empty() {
             continue;
         }
-        match projects.resolve(&text) {
+        match projects.accept(&text) {
             Ok(path) => {
                 let path = path.to_string_lossy().into_owned();
                 params.insert(param.name.clone(), ParamValue::Text(path));

@@ -167,3 +167,28 @@ proptest! {
         }
     }
 }
+
+/// A path below a folder of a worker elsewhere is accepted as it is spelled; that worker resolves it.
+#[test]
+fn path_below_a_remote_root_is_accepted() {
+    let folder = tempfile::tempdir().unwrap();
+    let projects = Projects::open(&[folder.path().to_owned()]).unwrap();
+    let remote = "/nowhere/on/this/machine";
+    let accepted = |text: &str| projects.clone().accept(text).ok().map(|path| path.to_str().unwrap().to_owned());
+    assert_eq!(accepted(&format!("{remote}/a")), None);
+    projects.set_remote_roots(vec![remote.to_owned(), projects.roots()[0].clone()]);
+    assert_eq!(accepted(&format!("{remote}/a")).as_deref(), Some("/nowhere/on/this/machine/a"));
+    assert_eq!(accepted("//nowhere//on/this/machine/").as_deref(), Some(remote));
+    for bad in
+        ["nowhere/on/this/machine/a", "/nowhere/on/this/machine-2", "/nowhere/on/this/machine/../x", "/nowhere", ""]
+    {
+        assert_eq!(accepted(bad), None, "{bad}");
+    }
+    // A folder of this machine is resolved here.
+    let here = folder.path().canonicalize().unwrap();
+    assert_eq!(accepted(folder.path().to_str().unwrap()).as_deref(), here.to_str());
+    assert!(projects.resolve(&format!("{remote}/a")).is_err(), "it is not on this machine");
+    assert_eq!(projects.all_roots(), [here.to_str().unwrap(), remote]);
+    projects.set_remote_roots(Vec::new());
+    assert_eq!(accepted(&format!("{remote}/a")), None);
+}

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::problems::{run_id, run_not_found};
 use crate::engine::Engine;
 use crate::journal::Journal;
+use crate::model::workers::NewInstance;
 use crate::model::{Pipeline, Problem, ProblemCode};
 use crate::pipelines::{Catalog, Projects};
 use crate::store::{JournalHead, RunKey, Store};
@@ -17,6 +18,8 @@ pub struct Backend {
     /// Its writer makes all changes.
     pub journal: Journal,
     pub engine: Engine,
+    /// This instance.
+    pub instance: Arc<NewInstance>,
     pub catalog: Catalog,
     /// The folders that runs may work in.
     pub projects: Arc<Projects>,

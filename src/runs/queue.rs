@@ -1,6 +1,6 @@
 //! The queue: which runs are pending, and whether another one may join them.
 
-use super::{Backend, ChangeError, retry_on_conflict};
+use super::{Backend, ChangeError, retry_on_conflict, shortages};
 use crate::journal::WriteError;
 use crate::model::queue::{BusyPolicy, ConcurrencyGroup, MAX_PRIORITY, Queue};
 use crate::model::{Problem, ProblemCode, RunId};
@@ -14,7 +14,13 @@ const MAX_LISTED: u32 = 1000;
 /// # Errors
 /// The database's errors.
 pub async fn queue(backend: &Backend) -> Result<Queue, Problem> {
-    let (total, waiting) = backend.store.queue(MAX_LISTED).await?;
+    let (total, mut waiting) = backend.store.queue(MAX_LISTED).await?;
+    if total > 0 {
+        let mut shortages = shortages(backend).await?;
+        for run in &mut waiting {
+            run.waiting_for = shortages.remove(&run.id);
+        }
+    }
     Ok(Queue { workers: backend.engine.workers(), busy: backend.engine.busy(), total, waiting })
 }
 

@@ -1,8 +1,8 @@
 //! One run: by itself, or with the part of its journal that its page shows first.
 
 use super::frames::load_redraws;
-use super::{Backend, run_id, run_not_found};
-use crate::model::{FrameRecord, Problem, Run, RunView};
+use super::{Backend, run_id, run_not_found, shortages};
+use crate::model::{FrameRecord, Problem, Run, RunView, Status};
 use crate::store::{StoredView, ViewBounds};
 
 /// The most frames in the first view of a page.
@@ -17,7 +17,11 @@ const MAX_VIEW_BYTES: usize = 256 * 1024;
 /// [`Code::RunNotFound`](crate::model::ProblemCode::RunNotFound) for an unknown or deleted run; the database's errors.
 pub async fn get(backend: &Backend, id: &str) -> Result<Run, Problem> {
     let (key, _) = backend.find(id).await?;
-    backend.store.run(key).await?.ok_or_else(|| run_not_found(id))
+    let mut run = backend.store.run(key).await?.ok_or_else(|| run_not_found(id))?;
+    if run.status == Status::Pending {
+        run.waiting_for = shortages(backend).await?.remove(&run.id);
+    }
+    Ok(run)
 }
 
 /// A run with the newest frames of its journal, or with those around the frame `at`, if there is one.

@@ -11,6 +11,7 @@ use crate::config::{DatabaseUrlError, NoDataDir};
 use crate::engine::run_as::RunAsError;
 use crate::http::InvalidAllowHost;
 use crate::model::BasePathError;
+use crate::model::workers::InstanceRole;
 use crate::pipelines::{CatalogError, ProjectsError};
 use crate::store::StoreError;
 
@@ -38,6 +39,13 @@ pub enum StartError {
     DatabaseUrl(#[from] DatabaseUrlError),
     #[error("cannot open the database {place}: {source}")]
     Database { place: String, source: StoreError },
+    #[error(
+        "a worker needs a database that it shares with a server, and SQLite has room for one program: give both the same \
+         PostgreSQL database with --database-url, or let `runtrail serve` execute the runs"
+    )]
+    SharedSqlite,
+    #[error("a worker executes at least one run at once: set --workers to 1 or more")]
+    WorkerWithoutSlots,
     #[error(transparent)]
     Catalog(#[from] CatalogError),
     #[error(transparent)]
@@ -48,4 +56,15 @@ pub enum StartError {
     NotificationClient(#[from] reqwest::Error),
     #[error("cannot find this program's executable: {0}")]
     OwnFile(io::Error),
+}
+
+impl StartError {
+    /// The same for a worker, whose remedy may be another one.
+    #[must_use]
+    pub fn for_role(self, role: InstanceRole) -> Self {
+        match self {
+            Self::Database { source: StoreError::InUse, .. } if role == InstanceRole::Worker => Self::SharedSqlite,
+            error => error,
+        }
+    }
 }

@@ -1,6 +1,8 @@
-//! Signals that stop the server.
+//! Signals that stop or drain the server.
 
 use tokio::signal::unix::{SignalKind, signal};
+
+use crate::engine::Engine;
 
 /// Waits for SIGTERM, SIGINT, or SIGHUP. SIGHUP does not count if it was ignored when the program started.
 pub async fn stop_requested() {
@@ -27,6 +29,24 @@ pub async fn stop_requested() {
         Err(_) => {
             interrupt.await;
         }
+    }
+}
+
+/// Drains the engine at the first SIGUSR1 from now on. Later ones change nothing.
+pub fn drain_on_request(engine: Engine) {
+    // Without a handler the signal would end the program at once.
+    match signal(SignalKind::user_defined1()) {
+        Ok(mut requested) => {
+            tokio::spawn(async move {
+                while requested.recv().await.is_some() {
+                    tracing::info!(
+                        "SIGUSR1: draining; no new runs, and the end when those that are executed have finished"
+                    );
+                    engine.drain();
+                }
+            });
+        }
+        Err(error) => tracing::warn!(%error, "cannot handle SIGUSR1, which would drain this instance"),
     }
 }
 

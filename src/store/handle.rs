@@ -14,10 +14,10 @@ use super::queries::{
 use super::reads::{Interceptor, Reads};
 use super::sqlite::SqliteDatabase;
 use super::{
-    Assignment, DecidedRun, Digest, Durability, ExpiredRun, JournalHead, KnownKey, Notices, OutboxDelivery,
-    PatchSummary, PhaseOutputs, PostgresOptions, RetentionCandidate, RunKey, ScheduleName, ScheduleScope,
-    ScheduleState, StoreCommand, StoreError, StoredCode, StoredFindings, StoredSecrets, StoredSession, StoredToken,
-    StoredView, ViewBounds, WriteOutcome,
+    Assignment, Digest, Durability, ExpiredRun, JournalHead, KnownKey, Notices, OutboxDelivery, PatchSummary,
+    PhaseOutputs, PostgresOptions, RetentionCandidate, RunKey, ScheduleName, ScheduleScope, ScheduleState,
+    StoreCommand, StoreError, StoredCode, StoredFindings, StoredSecrets, StoredSession, StoredToken, StoredView,
+    ViewBounds, WriteOutcome,
 };
 use crate::model::attempt::Attempt;
 use crate::model::audit::{AuditEntry, AuditFilter};
@@ -77,6 +77,10 @@ impl Store {
     #[must_use]
     pub fn intercepted(&self, interceptor: Arc<dyn Interceptor>) -> Self {
         Self { reads: self.reads.intercepted(interceptor), ..self.clone() }
+    }
+
+    pub(super) fn reads(&self) -> &Reads {
+        &self.reads
     }
 
     /// Whether no other server can have the database open. Then a run whose worker is not here has none.
@@ -184,11 +188,6 @@ impl Store {
         self.reads.single("secrets", async move |mut db| runs::secrets(&mut db, run).await).await
     }
 
-    /// Up to `limit` runs that a worker may claim, in the order in which they are claimed, each with its attempt.
-    pub async fn claimable(&self, limit: u32) -> Result<Vec<(RunKey, u32)>, StoreError> {
-        self.reads.all("claimable", queue::claimable(limit)).await
-    }
-
     /// How many runs wait for a worker, and the first `limit` of them in the order in which they are claimed.
     pub async fn queue(&self, limit: u32) -> Result<(u64, Vec<QueuedRun>), StoreError> {
         self.reads.snapshot("queue", async move |mut db| queue::page(&mut db, limit).await).await
@@ -203,12 +202,6 @@ impl Store {
     /// that run.
     pub async fn superseded(&self) -> Result<Vec<(RunKey, RunId)>, StoreError> {
         self.reads.single("superseded", |mut db| async move { queue::superseded(&mut db).await }).await
-    }
-
-    /// Up to `limit` runs that waited for a person and were answered, or are to be cancelled: those first that only
-    /// end.
-    pub async fn decided(&self, limit: u32) -> Result<Vec<DecidedRun>, StoreError> {
-        self.reads.all("decided", queue::decided(limit)).await
     }
 
     /// Every run that waits for a person, or was answered and not yet resumed, each with its attempt.

@@ -8,6 +8,7 @@
 mod commands;
 mod database;
 mod handle;
+mod instances;
 mod notices;
 mod postgres;
 mod queries;
@@ -25,6 +26,7 @@ pub use commands::*;
 pub use handle::Store;
 pub use notices::{Notices, RunNotice};
 pub use postgres::{PostgresError, PostgresOptions};
+pub use queries::instances::{ExecutedRun, StoredInstance};
 pub use queries::outbox::OutboxDelivery;
 pub use queries::queue::DecidedRun;
 pub use queries::retention::{ExpiredRun, RetentionCandidate};

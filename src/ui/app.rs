@@ -7,10 +7,13 @@ use leptos_router::{ParamSegment, SsrMode, StaticSegment};
 
 use super::alerts::TitleBadge;
 use super::clock::Clock;
+use super::components::drain_banner::DrainBanner;
 use super::components::outage_banner::OutageBanner;
 use super::components::paused_banner::PausedBanner;
 use super::components::top_bar::TopBar;
-use super::pages::{AccessPage, AuditLogPage, ComparePage, DeliveriesPage, HomePage, NotFound, RunPage, SchedulesPage};
+use super::pages::{
+    AccessPage, AuditLogPage, ComparePage, DeliveriesPage, HomePage, NotFound, RunPage, SchedulesPage, WorkersPage,
+};
 use super::triggers::Triggers;
 
 #[component]
@@ -32,12 +35,14 @@ pub fn App(
             <div class="flex min-h-dvh flex-col">
                 <TopBar/>
                 <OutageBanner/>
+                <DrainBanner/>
                 <PausedBanner/>
                 <main class="flex min-h-0 flex-1 flex-col">
                     <Routes fallback=NotFound>
                         <Route path=StaticSegment("") view=HomePage ssr=SsrMode::Async/>
                         <Route path=StaticSegment("schedules") view=SchedulesPage ssr=SsrMode::Async/>
                         <Route path=StaticSegment("deliveries") view=DeliveriesPage ssr=SsrMode::Async/>
+                        <Route path=StaticSegment("workers") view=WorkersPage ssr=SsrMode::Async/>
                         <Route path=StaticSegment("access") view=AccessPage ssr=SsrMode::Async/>
                         <Route path=StaticSegment("audit") view=AuditLogPage ssr=SsrMode::Async/>
                         <Route path=(StaticSegment("runs"), ParamSegment("id")) view=RunPage ssr=SsrMode::Async/>

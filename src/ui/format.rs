@@ -63,6 +63,11 @@ pub fn clock(at: Timestamp, offset: i32) -> String {
     formatted(at, offset, "%H:%M:%S%.3f")
 }
 
+/// The time of day at a UTC offset in minutes, without seconds: `10:00`.
+pub fn clock_minutes(at: Timestamp, offset: i32) -> String {
+    formatted(at, offset, "%H:%M")
+}
+
 /// Date and time of day at a UTC offset in minutes: `21 Nov, 10:00`.
 pub fn moment(at: Timestamp, offset: i32) -> String {
     formatted(at, offset, "%-d %b, %H:%M")
@@ -132,9 +137,13 @@ pub fn counted(number: u64, one: &str) -> String {
 
 /// A reason from the journal as a sentence: with a capital letter at its beginning and a full stop at its end.
 pub fn sentence(reason: &str) -> String {
+    with_full_stop(&sentence_start(reason))
+}
+
+/// A reason with a capital letter at its beginning.
+pub fn sentence_start(reason: &str) -> String {
     let mut letters = reason.chars();
-    let capitalized: String = letters.next().into_iter().flat_map(char::to_uppercase).chain(letters).collect();
-    with_full_stop(&capitalized)
+    letters.next().into_iter().flat_map(char::to_uppercase).chain(letters).collect()
 }
 
 /// A reason from the journal with a full stop at its end, to be put behind a colon.

@@ -20,7 +20,7 @@ use runtrail::workspaces::Workspaces;
 use tempfile::TempDir;
 use tokio::sync::Semaphore;
 
-use crate::support::writes::{append, claim, complete, new_run};
+use crate::support::writes::{append, claim, claimant, complete, instance, new_run};
 use crate::support::{LIMIT, TestDatabase, until};
 
 /// A real store whose commits are durable at once but answered only when the test lets them: the writer is held between
@@ -602,8 +602,10 @@ async fn journal_attempt_of_a_deleted_run_is_not_found() {
     journal.write(complete(Lease { run, attempt: 1, token: 1 }, "done")).await.unwrap();
     let id = store.run(run).await.unwrap().unwrap().id;
     let (catalog, projects) = (Catalog::fixed(Vec::new()), Arc::<Projects>::default());
+    let instance = Arc::new(instance("test"));
     let options = EngineOptions {
         owner: "test".into(),
+        claimant: claimant(&instance),
         workers: 1,
         lease: LIMIT,
         grace: LIMIT,
@@ -622,8 +624,16 @@ async fn journal_attempt_of_a_deleted_run_is_not_found() {
     };
     let store = store.intercepted(Arc::new(gated.clone()));
     let (engine, _idle) = Engine::new(store.clone(), journal.clone(), options, Default::default());
-    let backend =
-        Backend { store, journal: journal.clone(), engine, catalog, projects, max_queued: 1000, is_exposed: false };
+    let backend = Backend {
+        store,
+        journal: journal.clone(),
+        engine,
+        instance,
+        catalog,
+        projects,
+        max_queued: 1000,
+        is_exposed: false,
+    };
     let asked = tokio::spawn({
         let (backend, id) = (backend.clone(), id.clone());
         async move { runs::attempt(&backend, id.as_str(), 1).await }

@@ -57,3 +57,4 @@ mod terminal;
 mod torn;
 mod triggers;
 mod values;
+mod workers;

@@ -13,6 +13,7 @@ pub mod runs;
 pub mod schedules;
 pub mod sessions;
 pub mod tokens;
+pub mod workers;
 
 use axum::Json;
 use axum::http::{StatusCode, header};

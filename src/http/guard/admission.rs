@@ -32,7 +32,12 @@ pub(super) fn peer<B>(request: &Request<B>) -> Option<SocketAddr> {
 
 /// The layer: passes requests whose principal is known and allowed to make them, and answers the login routes itself.
 pub async fn check(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> Response {
-    let class = RouteClass::of(&request);
+    let class = match RouteClass::of(&request) {
+        RouteClass::Login | RouteClass::Logout | RouteClass::LoginScript | RouteClass::Page if !guard.has_pages => {
+            RouteClass::Api
+        }
+        class => class,
+    };
     let Some(access) = &guard.access else {
         return match class {
             // A bookmark from a time when the server required a token.

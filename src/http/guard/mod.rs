@@ -56,6 +56,8 @@ pub struct GuardConfig {
     pub stop: CancellationToken,
     /// Whether all people reach the server over TLS. Then its cookies are always `Secure`.
     pub is_https_only: bool,
+    /// Whether there are pages, and so a login.
+    pub has_pages: bool,
 }
 
 /// The state of the layers.
@@ -68,16 +70,18 @@ pub struct Guard {
     stop: CancellationToken,
     attempts: AttemptLimiter,
     is_https_only: bool,
+    has_pages: bool,
 }
 
 impl Guard {
     /// # Errors
     /// [`InvalidAllowHost`]: one of the allowed hosts is not a host name.
     pub fn new(config: GuardConfig) -> Result<Self, InvalidAllowHost> {
-        let GuardConfig { addr, allowed_hosts, access, has_strong_token, proxies, stop, is_https_only } = config;
+        let GuardConfig { addr, allowed_hosts, access, has_strong_token, proxies, stop, is_https_only, has_pages } =
+            config;
         let hosts = host::ServedHosts::new(addr, &allowed_hosts)?;
         let attempts = AttemptLimiter::default();
-        Ok(Self { hosts, access, has_strong_token, proxies, stop, attempts, is_https_only })
+        Ok(Self { hosts, access, has_strong_token, proxies, stop, attempts, is_https_only, has_pages })
     }
 
     /// Asks the limiter about a token that `client` sends now.

@@ -106,7 +106,16 @@ fn write(command: impl Into<RunCommand>, frames: usize) -> RunWrite {
 }
 
 fn claim(run: RunKey) -> RunWrite {
-    write(ClaimRun { run, attempt: 1, owner: "test".into(), lease_until: Timestamp(i64::MAX) }, 1)
+    write(
+        ClaimRun {
+            run,
+            attempt: 1,
+            owner: "test".into(),
+            claimant: crate::store::Claimant::only(),
+            lease_until: Timestamp(i64::MAX),
+        },
+        1,
+    )
 }
 
 fn completed(lease: Lease) -> FinishAttempt {

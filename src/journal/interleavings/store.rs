@@ -96,6 +96,7 @@ fn run(JournalHead { head, status, attempt }: JournalHead) -> Run {
         approval: None,
         cancel: None,
         origin: None,
+        waiting_for: None,
         pin: Pin::default(),
     }
 }

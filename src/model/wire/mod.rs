@@ -10,3 +10,4 @@ pub mod review;
 pub mod run_list;
 pub mod run_view;
 pub mod sse;
+pub mod workers;

@@ -1,7 +1,7 @@
-//! The rows of a new attempt: itself, its phases, its secrets.
+//! The rows of a new attempt: itself, its phases, its secrets, and what it needs from its worker.
 
 use super::json;
-use crate::model::{Pipeline, RunOrigin, Secrets, Timestamp};
+use crate::model::{Params, Pipeline, RunOrigin, Secrets, Timestamp};
 use crate::store::RunKey;
 use crate::store::statement::{Statement, statement};
 
@@ -57,4 +57,33 @@ pub(super) fn secret_rows(run: RunKey, secrets: &Secrets) -> Vec<Statement<'_>> 
         )
     });
     std::iter::once(remove).chain(rows).collect()
+}
+
+/// What a run with these parameters needs from its worker, in place of what it needed before. `from_phase`: the index
+/// of the first phase; in a scratch folder, a later one needs the files that the earlier ones left.
+pub(super) fn need_rows(
+    run: RunKey,
+    pipeline: &Pipeline,
+    params: &Params,
+    from_phase: usize,
+) -> Vec<Statement<'static>> {
+    let remove = statement!("DELETE FROM run_needs WHERE run = $run"; run: run);
+    let needs = pipeline.needs(params);
+    let rows = needs.iter().map(|need| {
+        let (kind, value) = need.columns();
+        statement!(
+            "INSERT INTO run_needs (run, kind, value) VALUES ($run, $kind, $value)";
+            run: run,
+            kind: kind,
+            value: value.to_owned(),
+        )
+    });
+    let files = (from_phase > 0 && !pipeline.has_project(params)).then(|| {
+        statement!(
+            "INSERT INTO run_needs (run, kind, value)
+             SELECT key, 'files', data_folder FROM runs WHERE key = $run AND data_folder IS NOT NULL";
+            run: run,
+        )
+    });
+    std::iter::once(remove).chain(rows).chain(files).collect()
 }

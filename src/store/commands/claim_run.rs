@@ -1,4 +1,4 @@
-use super::{DiskPriority, ListEvent, RunChange, Updated, WriteStamp};
+use super::{Claimant, DiskPriority, IS_PLACEABLE, ListEvent, RunChange, Updated, WriteStamp};
 use crate::model::Timestamp;
 use crate::store::statement::{Statement, statement};
 use crate::store::{JournalHead, RunKey};
@@ -6,13 +6,16 @@ use crate::store::{JournalHead, RunKey};
 /// A worker claims a pending run: `pending` to `running`, with a new lease.
 ///
 /// Called by the dispatcher, for each run of the queue that it has a worker for. Refused if another worker was faster,
-/// the run was cancelled or deleted, or a run of its concurrency group is running.
+/// the run was cancelled or deleted, a run of its concurrency group is running, or it needs what the server does not
+/// offer.
 #[derive(Clone, Debug)]
 pub struct ClaimRun {
     pub run: RunKey,
     pub attempt: u32,
-    /// The server that claims it.
+    /// The name of the server that claims it.
     pub owner: String,
+    /// The same server: it must offer what the run needs.
+    pub claimant: Claimant,
     /// When the lease expires.
     pub lease_until: Timestamp,
 }
@@ -25,13 +28,13 @@ impl RunChange for ClaimRun {
     fn update(&self, stamp: &WriteStamp) -> Statement<'_> {
         // The unique index `runs_group_running` says the same of concurrency groups.
         statement!(
-            "UPDATE runs SET head = head + $frames, clock = $clock,
-                status = 'running', started_at = $at,
+            ["UPDATE runs SET head = head + $frames, clock = $clock,
+                status = 'running', started_at = $at, data_folder = $data_folder,
                 lease_owner = $owner, lease_until = $lease_until, lease_token = lease_token + 1
              WHERE key = $run AND status = 'pending' AND attempt = $attempt AND deleted_at IS NULL
                 AND NOT EXISTS (SELECT 1 FROM runs AS other
                     WHERE other.concurrency_group = runs.concurrency_group AND other.status = 'running')
-             RETURNING status, attempt, head, lease_token, cancel_by";
+                AND ", IS_PLACEABLE, " RETURNING status, attempt, head, lease_token, cancel_by"];
             frames: stamp.frames,
             clock: stamp.clock,
             at: stamp.at,
@@ -39,6 +42,9 @@ impl RunChange for ClaimRun {
             lease_until: self.lease_until,
             run: self.run,
             attempt: self.attempt,
+            data_folder: &self.claimant.data_folder,
+            instance: &self.claimant.instance,
+            is_only: self.claimant.is_only,
         )
     }
 

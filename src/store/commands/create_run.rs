@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use super::advance_schedule::AdvanceSchedule;
-use super::attempt_rows::{NewAttempt, secret_rows};
+use super::attempt_rows::{NewAttempt, need_rows, secret_rows};
 use super::pause_schedules::ALL_SCHEDULES;
 use super::record_hook_delivery::RecordHookDelivery;
 use super::skip_due_time::SkipDueTime;
@@ -234,6 +234,7 @@ impl CreateRun {
             origin: self.asked_by.as_ref(),
         };
         let mut rows = new.rows();
+        rows.extend(need_rows(run, &self.pipeline, &self.params, 0).into_iter().skip(1));
         rows.extend(self.audit.as_ref().map(NewAudit::insert));
         if !self.secrets.is_empty() {
             rows.extend(secret_rows(run, &self.secrets));

@@ -19,17 +19,21 @@ mod add_token;
 mod advance_schedule;
 mod append_frames;
 mod attempt_rows;
+mod beat_instance;
 mod begin_delivery;
 mod cancel_pending;
 mod claim_run;
+mod claimant;
 mod create_run;
 mod decide_approval;
 mod delete_run;
+mod end_instance;
 mod end_session;
 mod enqueue_notifications;
 mod enter_phase;
 mod extend_lease;
 mod finish_attempt;
+mod forget_instances;
 mod guarded;
 mod pause_schedules;
 mod phase_update;
@@ -57,16 +61,21 @@ pub use add_session::AddSession;
 pub use add_token::AddToken;
 pub use advance_schedule::AdvanceSchedule;
 pub use append_frames::AppendFrames;
+pub use beat_instance::BeatInstance;
 pub use begin_delivery::BeginDelivery;
 pub use cancel_pending::CancelPending;
 pub use claim_run::ClaimRun;
+pub use claimant::Claimant;
+pub(super) use claimant::{HAS_FILES, IS_PLACEABLE};
 pub use create_run::{CreateRun, Created, RunTrigger, ScheduleSlot};
 pub use decide_approval::DecideApproval;
 pub use delete_run::DeleteRun;
+pub use end_instance::EndInstance;
 pub use end_session::EndSession;
 pub use enter_phase::EnterPhase;
 pub use extend_lease::ExtendLease;
 pub use finish_attempt::{FinishAttempt, LeaseHolder};
+pub use forget_instances::ForgetInstances;
 pub use guarded::Guarded;
 use guarded::apply_guarded;
 pub(super) use pause_schedules::ALL_SCHEDULES;
@@ -249,6 +258,9 @@ guarded_commands! {
     RevokeToken,
     AddLoginCode,
     RecordAudit,
+    BeatInstance,
+    EndInstance,
+    ForgetInstances,
 }
 
 impl GuardedCommand {

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use super::attempt_rows::{NewAttempt, secret_rows};
+use super::attempt_rows::{NewAttempt, need_rows, secret_rows};
 use super::create_run::group_columns;
 use super::{DiskPriority, ListEvent, NewFrame, RunChange, RunWrite, Updated, WriteStamp, json};
 use crate::model::kinds::PhaseChange;
@@ -115,6 +115,7 @@ impl RunChange for QueueAttempt {
             origin: self.asked_by.as_ref(),
         };
         statements.extend(new.rows());
+        statements.extend(need_rows(self.run, &self.pipeline, &self.params, self.from_phase));
         statements.push(statement!(
             "UPDATE phases SET (carried, state, exit_code, started_at, finished_at, outputs) = (
                 SELECT 1, state, exit_code, started_at, finished_at, outputs FROM phases AS earlier

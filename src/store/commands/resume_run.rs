@@ -1,4 +1,4 @@
-use super::{ListEvent, RunChange, WriteStamp};
+use super::{Claimant, HAS_FILES, ListEvent, RunChange, WriteStamp};
 use crate::model::Timestamp;
 use crate::store::statement::{Statement, statement};
 use crate::store::{JournalHead, RunKey};
@@ -6,13 +6,15 @@ use crate::store::{JournalHead, RunKey};
 /// A worker takes a run up again that a person was asked about, with a new lease: to go on, or to end it.
 ///
 /// Called by the dispatcher, for runs that were answered or whose cancellation was requested. Refused if another worker
-/// was faster.
+/// was faster, or if the server does not have its files.
 #[derive(Clone, Debug)]
 pub struct ResumeRun {
     pub run: RunKey,
     pub attempt: u32,
-    /// The server that resumes it.
+    /// The name of the server that resumes it.
     pub owner: String,
+    /// The same server: it must have the run's files, unless the run only ends.
+    pub claimant: Claimant,
     /// When the lease expires.
     pub lease_until: Timestamp,
 }
@@ -24,17 +26,19 @@ impl RunChange for ResumeRun {
 
     fn update(&self, stamp: &WriteStamp) -> Statement<'_> {
         statement!(
-            "UPDATE runs SET head = head + $frames, clock = $clock,
+            ["UPDATE runs SET head = head + $frames, clock = $clock,
                 lease_owner = $owner, lease_until = $lease_until, lease_token = lease_token + 1,
                 gate = NULL, asked = NULL, question = NULL
              WHERE key = $run AND gate IS NOT NULL AND (gate <> 'waiting' OR cancel_by IS NOT NULL) AND attempt = $attempt
-             RETURNING status, attempt, head, lease_token, cancel_by";
+                AND ", HAS_FILES, " RETURNING status, attempt, head, lease_token, cancel_by"];
             frames: stamp.frames,
             clock: stamp.clock,
             owner: &self.owner,
             lease_until: self.lease_until,
             run: self.run,
             attempt: self.attempt,
+            is_only: self.claimant.is_only,
+            data_folder: &self.claimant.data_folder,
         )
     }
 

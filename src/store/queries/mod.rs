@@ -11,6 +11,7 @@ pub mod attempts;
 pub mod audit;
 pub mod frames;
 pub mod hook_deliveries;
+pub mod instances;
 pub mod outbox;
 pub mod queue;
 pub mod retention;

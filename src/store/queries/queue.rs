@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, HashMap};
 
 use crate::model::queue::QueuedRun;
 use crate::model::{RunId, Timestamp};
+use crate::store::commands::{HAS_FILES, IS_PLACEABLE};
 use crate::store::row::Row;
 use crate::store::statement::{Query, statement};
 use crate::store::transaction::ReadSnapshot;
-use crate::store::{RowError, RunKey, StoreError};
+use crate::store::{Claimant, RowError, RunKey, StoreError};
 
 /// A run that a person was asked about, and that a worker may resume.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,14 +24,17 @@ fn key_and_attempt(row: &dyn Row) -> Result<(RunKey, u32), RowError> {
     Ok((row.get("key")?, row.get("attempt")?))
 }
 
-/// Up to `limit` runs that a worker may claim, in the order in which they are claimed, each with its attempt. None of a
-/// concurrency group that has a running one.
-pub fn claimable(limit: u32) -> Query<'static, (RunKey, u32)> {
+/// Up to `limit` runs that the instance may claim, in the order in which they are claimed, each with its attempt. None
+/// of a concurrency group that has a running one, and none that needs what the instance does not offer.
+pub fn claimable(by: &Claimant, limit: u32) -> Query<'_, (RunKey, u32)> {
     statement!(
-        "SELECT key, attempt FROM runs INDEXED BY runs_pending WHERE status = 'pending' AND NOT EXISTS (
+        ["SELECT key, attempt FROM runs INDEXED BY runs_pending WHERE status = 'pending' AND NOT EXISTS (
             SELECT 1 FROM runs AS other
-            WHERE other.concurrency_group = runs.concurrency_group AND other.status = 'running')
-         ORDER BY priority DESC, queued_at, key LIMIT $limit";
+            WHERE other.concurrency_group = runs.concurrency_group AND other.status = 'running') AND ",
+            IS_PLACEABLE, " ORDER BY priority DESC, queued_at, key LIMIT $limit"];
+        instance: &by.instance,
+        data_folder: &by.data_folder,
+        is_only: by.is_only,
         limit: limit,
     )
     .read(key_and_attempt)
@@ -52,7 +56,13 @@ pub async fn page(db: &mut impl ReadSnapshot, limit: u32) -> Result<(u64, Vec<Qu
         limit: limit,
     );
     let first = first.read(|row| {
-        Ok(QueuedRun { id: row.get("id")?, position: 0, priority: row.get("priority")?, held_by: row.get("held_by")? })
+        Ok(QueuedRun {
+            id: row.get("id")?,
+            position: 0,
+            priority: row.get("priority")?,
+            held_by: row.get("held_by")?,
+            waiting_for: None,
+        })
     });
     let mut waiting = db.fetch_all(first).await?;
     // Runs that their group holds back delay no others.
@@ -94,11 +104,15 @@ pub async fn superseded(db: &mut impl ReadSnapshot) -> Result<Vec<(RunKey, RunId
     Ok(last.into_iter().collect())
 }
 
-/// Up to `limit` runs that waited for a person and were answered, or are to be cancelled: those first that only end.
-pub fn decided(limit: u32) -> Query<'static, DecidedRun> {
+/// Up to `limit` runs that waited for a person and were answered, or are to be cancelled, and that the instance may
+/// take up: those first that only end.
+pub fn decided(by: &Claimant, limit: u32) -> Query<'_, DecidedRun> {
     statement!(
-        "SELECT key, attempt, CASE WHEN gate = 'approved' AND cancel_by IS NULL THEN 1 ELSE 0 END AS goes_on FROM runs
-         WHERE gate IS NOT NULL AND (gate <> 'waiting' OR cancel_by IS NOT NULL) ORDER BY goes_on, key LIMIT $limit";
+        ["SELECT key, attempt, CASE WHEN gate = 'approved' AND cancel_by IS NULL THEN 1 ELSE 0 END AS goes_on FROM runs
+         WHERE gate IS NOT NULL AND (gate <> 'waiting' OR cancel_by IS NOT NULL) AND ", HAS_FILES,
+         " ORDER BY goes_on, key LIMIT $limit"];
+        is_only: by.is_only,
+        data_folder: &by.data_folder,
         limit: limit,
     )
     .read(|row| Ok(DecidedRun { run: row.get("key")?, attempt: row.get("attempt")?, goes_on: row.get("goes_on")? }))

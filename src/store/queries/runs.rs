@@ -257,6 +257,7 @@ pub fn read_run(row: &dyn Row) -> Result<Run, RowError> {
         approval: waits.then(question).transpose()?,
         cancel: row.optional_json("cancel")?,
         origin: read_origin(row)?,
+        waiting_for: None,
         pin: read_pin(row)?,
     })
 }

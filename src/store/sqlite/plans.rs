@@ -27,11 +27,13 @@ const BOUNDED: [&str; 8] = [
 const WIDE: [&str; 3] = ["runs_status", "runs_pipeline", "runs_pipeline_status"];
 
 /// What does not grow: tables with a row for each schedule, status, token or login, and what a statement makes itself.
-const SMALL: [&str; 14] = [
+const SMALL: [&str; 16] = [
     "CONSTANT ROW",
     "access_tokens",
     "access_sessions",
     "login_codes",
+    "instances",
+    "instance_offers",
     "schedules",
     "schedule_pauses",
     "run_counts",

@@ -9,6 +9,7 @@ pub mod cancelling;
 pub mod connection;
 pub mod copy;
 pub mod database;
+pub mod drain_banner;
 pub mod icon;
 pub mod invisible;
 pub mod load_error;

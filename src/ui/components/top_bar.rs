@@ -29,9 +29,10 @@ pub fn TopBar() -> impl IntoView {
                     </svg>
                     <span class="max-sm:sr-only">"Runtrail"</span>
                 </a>
-                <nav class="mr-auto ml-4 flex gap-1 text-sm sm:ml-6" aria-label="Pages">
+                <nav class="scrollbar-thin mr-auto ml-2 flex min-w-0 overflow-x-auto text-xs sm:ml-6 sm:gap-1 sm:text-sm" aria-label="Pages">
                     <PageLink name="schedules" text="Schedules"/>
                     <PageLink name="deliveries" text="Deliveries"/>
+                    <PageLink name="workers" text="Workers"/>
                 </nav>
                 <div class="flex items-center gap-1">
                     <NotifyToggle/>
@@ -54,7 +55,7 @@ fn PageLink(name: &'static str, text: &'static str) -> impl IntoView {
     view! {
         <a
             href=href
-            class="rounded px-2 py-1.5 text-soft hover:text-ink aria-[current]:font-medium aria-[current]:text-ink"
+            class="rounded px-1.5 py-1.5 text-soft sm:px-2 hover:text-ink aria-[current]:font-medium aria-[current]:text-ink"
             aria-current=move || is_current().then_some("page")
         >
             {text}

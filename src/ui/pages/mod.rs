@@ -8,6 +8,7 @@ mod home;
 mod not_found;
 mod run;
 mod schedules;
+mod workers;
 
 pub use access::AccessPage;
 pub use audit::AuditLogPage;
@@ -17,3 +18,4 @@ pub use home::HomePage;
 pub use not_found::NotFound;
 pub use run::RunPage;
 pub use schedules::SchedulesPage;
+pub use workers::WorkersPage;

@@ -10,7 +10,7 @@
 //! Afterwards all transactions, in the order in which they were made, are given to a reference machine
 //! (`reference.rs`). And when all servers are well again, every run comes to its end.
 
-mod commands;
+pub mod commands;
 mod reference;
 mod store;
 
@@ -25,15 +25,17 @@ use runtrail::approvals::{self, DecisionRequest};
 use runtrail::engine::{Engine, EngineOptions};
 use runtrail::journal::{GroupCommit, Journal, JournalBackend as _};
 use runtrail::model::pipeline::OnInterrupt;
+use runtrail::model::placement::Need;
 use runtrail::model::queue::{BusyPolicy, Concurrency};
 use runtrail::model::retry_policy::RetryPolicy;
+use runtrail::model::workers::NewInstance;
 use runtrail::model::{
     ApprovalRule, AuthMethod, Param, ParamInput, ParamKind, PhaseSpec, Pipeline, Problem, Role, Run, RunId, Status,
     Timestamp,
 };
 use runtrail::pipelines::{Catalog, Projects};
 use runtrail::runs::{self, Backend, CancelMode, RerunFrom, RerunRequest};
-use runtrail::store::{RunCommand, StoreCommand, WriteOutcome};
+use runtrail::store::{BeatInstance, RunCommand, StoreCommand, WriteOutcome};
 use runtrail::testing::Actor;
 use runtrail::workspaces::Workspaces;
 use tokio::runtime::Runtime;
@@ -42,6 +44,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::support::TestDatabase;
 use crate::support::rng::cases;
+use crate::support::writes::{claimant, instance};
 use commands::Simulated;
 use reference::Machine;
 use store::RecordingStore;
@@ -58,7 +61,10 @@ const SLICE: u64 = 100;
 const PATIENCE: u64 = 10 * 60 * 1000;
 
 /// The pipelines there are.
-const PIPELINES: [&str; 8] = ["quick", "steps", "slow", "resumes", "asks", "queued", "latest", "alone"];
+const PIPELINES: [&str; 9] = ["quick", "steps", "slow", "resumes", "asks", "queued", "latest", "alone", "labelled"];
+
+/// The server with the label that `labelled` needs: the beginning of its name.
+const LABELLED_SERVER: &str = "server0";
 
 fn pipelines() -> Vec<Pipeline> {
     let phase = |name: &str, run: &str| PhaseSpec { name: name.into(), run: run.into(), ..PhaseSpec::default() };
@@ -122,6 +128,7 @@ fn pipelines() -> Vec<Pipeline> {
             ..all("latest", two())
         },
         Pipeline { concurrency: grouped(BusyPolicy::Refuse), on_interrupt: OnInterrupt::Resume, ..all("alone", two()) },
+        Pipeline { runs_on: vec!["gpu".parse().unwrap()], on_interrupt: OnInterrupt::Resume, ..all("labelled", two()) },
     ]
 }
 
@@ -207,8 +214,10 @@ impl Server {
             let (journal, writer) = Journal::new(recorder, GroupCommit::default());
             tokio::spawn(writer.run());
             let projects = Arc::new(Projects::default());
+            let instance = Arc::new(instance(&name));
             let options = EngineOptions {
                 owner: name.clone(),
+                claimant: claimant(&instance),
                 workers: 2,
                 lease: Duration::from_millis(LEASE),
                 grace: Duration::from_millis(GRACE),
@@ -220,11 +229,13 @@ impl Server {
                 commands: Arc::new(Simulated { server: name.clone() }),
             };
             let stop = CancellationToken::new();
+            tokio::spawn(register(journal.clone(), (*instance).clone()));
             let (engine, task) = Engine::new(store.clone(), journal.clone(), options, stop.clone());
             let backend = Backend {
                 store,
                 journal,
                 engine,
+                instance,
                 catalog: Catalog::fixed(pipelines()),
                 projects,
                 max_queued: 1000,
@@ -266,6 +277,17 @@ impl Server {
     fn ask<T>(&self, ask: impl AsyncFnOnce(&Backend) -> T) -> T {
         ORIGIN.set(Some(self.origin));
         self.runtime.block_on(ask(&self.backend))
+    }
+}
+
+/// Lets runs be placed on a server by their labels, as soon as the database takes it.
+async fn register(journal: Journal, instance: NewInstance) {
+    let is_labelled = instance.name.starts_with(LABELLED_SERVER);
+    let offers = is_labelled.then(|| Need::Label("gpu".into())).into_iter().collect();
+    let (at, lost_at) = (Timestamp::wall(), Timestamp(i64::MAX));
+    let beat = BeatInstance { instance, at, lost_at, draining_at: None, offers: Some(offers), is_only: false };
+    while journal.execute(beat.clone(), None).await.is_err() {
+        tokio::time::sleep(Duration::from_millis(SLICE)).await;
     }
 }
 

@@ -38,6 +38,12 @@ struct Run {
     resumed: u32,
     group: Option<String>,
     phases: Vec<(String, PhaseState)>,
+    /// Whether only the server with the label may claim it.
+    is_labelled: bool,
+    /// The data folder with its files.
+    files: Option<String>,
+    /// Whether its attempt needs them.
+    needs_files: bool,
 }
 
 /// All runs.
@@ -95,6 +101,9 @@ impl Machine {
                     resumed: 0,
                     group,
                     phases,
+                    is_labelled: !new.pipeline.runs_on.is_empty(),
+                    files: None,
+                    needs_files: false,
                 };
                 assert!(self.runs.insert(*key, created).is_none());
             }
@@ -121,7 +130,14 @@ impl Machine {
                         && matches!(run.held, Some(Held::By(_, until)) if until < before.0)
                 }
             },
-            RunCommand::ClaimRun(claim) => run.status == Status::Pending && run.attempt == claim.attempt,
+            RunCommand::ClaimRun(claim) => {
+                let has_label = claim.claimant.instance.starts_with(super::LABELLED_SERVER);
+                let has_files = run.files.as_ref() == Some(&claim.claimant.data_folder);
+                run.status == Status::Pending
+                    && run.attempt == claim.attempt
+                    && (has_label || !run.is_labelled)
+                    && (has_files || !run.needs_files)
+            }
             RunCommand::CancelPending(cancel) => run.status == Status::Pending && run.attempt == cancel.attempt,
             RunCommand::RequestCancel(request) => run.status == Status::Running && run.attempt == request.attempt,
             RunCommand::QueueAttempt(queue) => run.status == queue.status && run.attempt == queue.attempt,
@@ -131,7 +147,9 @@ impl Machine {
             }
             RunCommand::ResumeRun(resume) => {
                 let ends = run.cancelled_by.is_some() && matches!(run.held, Some(Held::Asks(_)));
-                run.attempt == resume.attempt && (ends || run.held == Some(Held::Answered))
+                let only_ends = run.cancelled_by.is_some() || run.rejected;
+                let has_files = run.files.as_ref() == Some(&resume.claimant.data_folder);
+                run.attempt == resume.attempt && (ends || run.held == Some(Held::Answered)) && (only_ends || has_files)
             }
             RunCommand::PinRun(_)
             | RunCommand::DeleteRun(_)
@@ -220,6 +238,7 @@ fn change(run: &mut Run, write: &RunWrite) {
             run.status = Status::Running;
             run.token += 1;
             run.held = Some(Held::By(claim.owner.clone(), claim.lease_until.0));
+            run.files = Some(claim.claimant.data_folder.clone());
         }
         RunCommand::ExtendLease(extend) => match &mut run.held {
             Some(Held::By(_, known)) => *known = extend.lease_until.0,
@@ -249,6 +268,8 @@ fn change(run: &mut Run, write: &RunWrite) {
             run.attempt += 1;
             run.resumed = queue.resumes.unwrap_or(0);
             run.group = queue.pipeline.group(&queue.params).map(|group| group.key);
+            // No pipeline here works in a project.
+            run.needs_files = queue.from_phase > 0;
             for phase in run.phases.iter_mut().skip(queue.from_phase) {
                 phase.1 = PhaseState::Pending;
             }

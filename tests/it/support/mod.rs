@@ -150,6 +150,13 @@ impl World {
         self.start(program, data, flags)
     }
 
+    /// A worker on the data of this world.
+    pub fn work_with(&self, flags: &[&str]) -> Server {
+        let mut program = Command::new(env!("CARGO_BIN_EXE_runtrail"));
+        program.arg("worker");
+        self.start(program, &self.data(), flags)
+    }
+
     /// A server on other data.
     pub fn serve_on(&self, data: &Path, flags: &[&str]) -> Server {
         let mut program = Command::new(env!("CARGO_BIN_EXE_runtrail"));

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use runtrail::model::workers::{InstanceRole, NewInstance};
 use runtrail::model::{
     FinalStatus, FramePayload, Log, LogStream, Params, PhaseSpec, Pipeline, RunId, Secrets, Timestamp,
 };
 use runtrail::store::{
-    AppendFrames, ClaimRun, CreateRun, FinishAttempt, Lease, LeaseHolder, NewFrame, RunCommand, RunKey, RunWrite,
+    AppendFrames, ClaimRun, Claimant, CreateRun, FinishAttempt, Lease, LeaseHolder, NewFrame, RunCommand, RunKey,
+    RunWrite,
 };
 
 /// A run of one phase.
@@ -44,7 +46,7 @@ pub fn write(command: impl Into<RunCommand>, lines: &[&str]) -> RunWrite {
 /// A claim whose lease never expires.
 pub fn claim(run: RunKey, attempt: u32) -> RunWrite {
     let lease_until = Timestamp(i64::MAX);
-    write(ClaimRun { run, attempt, owner: "test".into(), lease_until }, &["claimed"])
+    write(ClaimRun { run, attempt, owner: "test".into(), claimant: Claimant::only(), lease_until }, &["claimed"])
 }
 
 /// Lines under a lease.
@@ -56,4 +58,27 @@ pub fn append(lease: Lease, lines: &[&str]) -> RunWrite {
 pub fn complete(lease: Lease, line: &str) -> RunWrite {
     let holder = LeaseHolder::Worker(lease);
     write(FinishAttempt { holder, to: FinalStatus::Completed, error: None, next: None }, &[line])
+}
+
+/// An instance that executes two runs at once. What is after a dot in its name is not in the id of its data folder: it
+/// has started again.
+pub fn instance(name: &str) -> NewInstance {
+    let folder = name.split('.').next().unwrap_or(name);
+    NewInstance {
+        id: name.to_owned(),
+        owner: name.to_owned(),
+        name: name.to_owned(),
+        version: "1".to_owned(),
+        role: InstanceRole::Serve,
+        data_folder: format!("folder of {folder}"),
+        labels: Vec::new(),
+        projects: Vec::new(),
+        slots: 2,
+        started_at: Timestamp(0),
+    }
+}
+
+/// The same instance as it claims runs of a database that it shares.
+pub fn claimant(instance: &NewInstance) -> Claimant {
+    Claimant { instance: instance.id.clone(), data_folder: instance.data_folder.clone(), is_only: false }
 }

@@ -74,6 +74,7 @@ fn config(access: Option<Access>, is_https_only: bool) -> GuardConfig {
         proxies: TrustedProxies::default(),
         stop: CancellationToken::new(),
         is_https_only,
+        has_pages: true,
     }
 }
 

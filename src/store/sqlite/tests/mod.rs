@@ -2,6 +2,7 @@
 
 mod audit;
 mod hook_deliveries;
+mod placement;
 mod purge;
 mod retention;
 mod run_list;

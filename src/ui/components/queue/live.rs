@@ -6,12 +6,17 @@ use crate::model::RunId;
 use crate::model::queue::{Queue, QueuedRun};
 #[cfg(feature = "hydrate")]
 use crate::{
+    browser::{Timer, is_visible},
     calls::read_queue,
     feed::tabs::TabRole,
     feed::{FeedIntervals, PageConnection},
     model::{Problem, Run, Status},
     ui::connect::{ListView, ListWatch},
 };
+
+/// How often a queue that is not empty is loaded again, although no run has changed.
+#[cfg(feature = "hydrate")]
+const WORKER_REFRESH_MS: u64 = 5000;
 
 #[derive(Clone, Copy)]
 pub struct LiveQueue {
@@ -26,13 +31,22 @@ impl LiveQueue {
 
     /// Keeps the queue up to date until the owner is cleaned up.
     pub fn begin(self) {
-        // The page shows the state of its connection elsewhere.
         #[cfg(feature = "hydrate")]
-        drop(ListWatch::begin(
-            self,
-            RwSignal::new(PageConnection::new(FeedIntervals::default(), true).state()),
-            RwSignal::new(TabRole::Solo),
-        ));
+        {
+            // The page shows the state of its connection elsewhere.
+            let fetch = ListWatch::begin(
+                self,
+                RwSignal::new(PageConnection::new(FeedIntervals::default(), true).state()),
+                RwSignal::new(TabRole::Solo),
+            );
+            // Workers come and go without a change of any run.
+            let timer = Timer::every(WORKER_REFRESH_MS, move || {
+                if is_visible() && self.queue.try_with_untracked(|queue| !queue.waiting.is_empty()) == Some(true) {
+                    fetch();
+                }
+            });
+            StoredValue::new_local(timer);
+        }
     }
 
     /// The entry of a run, if it is queued. Tracked.

@@ -4,4 +4,4 @@ mod live;
 mod position;
 
 pub use live::LiveQueue;
-pub use position::{PendingQueuePosition, QueuePosition};
+pub use position::{MissingWorker, PendingQueuePosition, QueuePosition};

@@ -8,7 +8,7 @@ use crate::model::{Phase, PhaseState, Run, StartOptions, Status, plan};
 use crate::ui::components::icon::Icon;
 use crate::ui::components::invisible::mark_invisible;
 use crate::ui::components::params;
-use crate::ui::components::queue::{LiveQueue, QueuePosition};
+use crate::ui::components::queue::{LiveQueue, MissingWorker, QueuePosition};
 use crate::ui::components::status::StatusBadge;
 use crate::ui::components::time::{Elapsed, Moment};
 
@@ -34,7 +34,7 @@ pub fn RunRow(
     let phases = Memo::new(move |_| run.with(|run| run.phases.clone()));
     let phase = Memo::new(move |_| run.with(|run| run.phase.clone()));
     let pinned = Memo::new(move |_| run.with(|run| run.pin.pinned));
-    let (short, queued) = (id.short().to_owned(), id.clone());
+    let (short, queued, waiting) = (id.short().to_owned(), id.clone(), id.clone());
     view! {
         <li
             class="relative grid grid-cols-[minmax(0,1fr)_auto] items-center gap-x-4 gap-y-1 border-b border-line px-4 py-2.5 transition-colors last:border-b-0 hover:bg-hover md:gap-x-3 md:grid-cols-[6.75rem_minmax(0,1fr)_5rem_5.5rem_3.25rem] xl:gap-x-4 xl:grid-cols-[7.5rem_minmax(0,1fr)_8rem_6.5rem_4rem] md:py-2"
@@ -65,6 +65,9 @@ pub fn RunRow(
                     <span class="font-mono">{short}</span>
                     {move || summary.with(|summary| (!summary.is_empty()).then(|| mark_invisible(&format!(" · {summary}"))))}
                 </p>
+                <div class="pt-0.5 text-xs empty:hidden">
+                    {move || (status.get() == Status::Pending).then(|| view! { <MissingWorker id=waiting.clone() queue/> })}
+                </div>
             </div>
             <div class="min-w-0 max-md:order-5 max-md:col-span-2">
                 <PhaseBar phases status/>
