@@ -28,8 +28,8 @@ pub struct Restored {
     pub replaced: Option<PathBuf>,
 }
 
-/// Puts the backup `file` in the place of `database`, in a folder that exists. A database that is there is replaced only
-/// if `replace` says so, and kept under the name `….replaced`. Blocks for as long as that takes.
+/// Puts the backup `file` in the place of `database`, in a folder that exists. A database that is there is replaced
+/// only if `replace` says so, and kept under the name `….replaced`. Blocks for as long as that takes.
 ///
 /// Root gives the new database to the owner of the folder, as whom the server runs.
 ///
