@@ -1,5 +1,5 @@
-//! The files of `deploy/`: real nginx and caddy with those configurations in front of two real instances, what manifests and
-//! units name, and packages that are really installed.
+//! The files of `deploy/`: real nginx and caddy with those configurations in front of two real instances, the unit
+//! under a real systemd, what manifests and units name, and packages that are really installed.
 
 mod manifests;
 mod packages;

@@ -5,6 +5,7 @@ use std::io;
 use std::os::unix::fs::{MetadataExt, fchown};
 use std::path::{Path, PathBuf};
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::attachments::{self, Attachment};
@@ -28,8 +29,8 @@ pub struct Restored {
     pub replaced: Option<PathBuf>,
 }
 
-/// Puts the backup `file` in the place of `database`, in a folder that exists. A database that is there is replaced only
-/// if `replace` says so, and kept under the name `….replaced`. Blocks for as long as that takes.
+/// Puts the backup `file` in the place of `database`, in a folder that exists. A database that is there is replaced
+/// only if `replace` says so, and kept under the name `….replaced`. Blocks for as long as that takes.
 ///
 /// Root gives the new database to the owner of the folder, as whom the server runs.
 ///
@@ -112,7 +113,8 @@ fn set_aside(database: &Path) -> Result<PathBuf, RestoreError> {
     for end in ["", "-wal"] {
         let (from, to) = (beside(database, end), beside(&replaced, end));
         remove_if_there(&to).map_err(failed)?;
-        if from.exists() {
+        // A log that was written back is empty.
+        if from.metadata().is_ok_and(|file| file.len() > 0) {
             std::fs::hard_link(&from, &to).map_err(failed)?;
         }
     }
@@ -127,6 +129,8 @@ fn set_aside(database: &Path) -> Result<PathBuf, RestoreError> {
 fn write_log_back(database: &Path) -> rusqlite::Result<bool> {
     let connection = Connection::open_with_flags(database, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
+    // Otherwise closing it removes the log of a database that is damaged.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     let busy: bool = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
     connection.close().map_err(|(_, error)| error)?;
     Ok(!busy)

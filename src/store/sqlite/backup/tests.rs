@@ -43,6 +43,9 @@ fn names(folder: &Path) -> Vec<String> {
     names
 }
 
+/// SQLite's default.
+const PAGE_BYTES: usize = 4096;
+
 const CONTENTS: DatabaseContents = DatabaseContents { runs: 2, frames: 3 };
 
 /// Also what only the log has yet; and nothing that was deleted.
@@ -131,9 +134,10 @@ async fn restore_refuses_what_is_no_backup() {
         Connection::open(&bad).unwrap().execute_batch(statement).unwrap();
         std::fs::read(&bad).unwrap()
     };
+    // A page in the middle: all are in use.
     let mut flipped = bytes.clone();
-    let page = bytes.windows(6).position(|part| part == b"runs_p").unwrap();
-    flipped[page..page + 6].fill(0xff);
+    let page = bytes.len() / PAGE_BYTES / 2 * PAGE_BYTES;
+    flipped[page..page + PAGE_BYTES].iter_mut().for_each(|byte| *byte = !*byte);
     let newer = changed(
         "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
          VALUES (9999, 'later', 1, x'00', 0)",
@@ -149,7 +153,7 @@ async fn restore_refuses_what_is_no_backup() {
     let before = std::fs::read(&file).unwrap();
     for (case, contents, word) in cases {
         std::fs::write(&bad, contents).unwrap();
-        let error = restore(&bad, &file, true).unwrap_err().to_string();
+        let error = restore(&bad, &file, true).expect_err(case).to_string();
         assert!(error.contains(word), "{case}: {error}");
         assert_eq!(std::fs::read(&file).unwrap(), before, "{case}");
         let new = folder.path().join("new.db");
