@@ -154,7 +154,8 @@ impl LiveRuns {
         lock(&self.live).len()
     }
 
-    /// Publishes a commit of this instance to the readers of its run. Only the writer calls this, in the order of commits.
+    /// Publishes a commit of this instance to the readers of its run. Only the writer calls this, in the order of
+    /// commits.
     pub fn publish(&self, committed: &Committed) {
         if let Some(live_run) = self.get(committed.run) {
             live_run.publish(committed);

@@ -9,18 +9,17 @@ use tokio::sync::mpsc;
 use super::database::Database;
 use super::postgres::PostgresDatabase;
 use super::queries::{
-    access, attempts, audit, frames, hook_deliveries, outbox, queue, retention, reviews, run_list, runs, schedules,
+    attempts, frames, hook_deliveries, outbox, queue, retention, reviews, run_list, runs, schedules,
 };
 use super::reads::{Interceptor, Reads};
 use super::sqlite::SqliteDatabase;
 use super::{
-    Assignment, Digest, Durability, ExpiredRun, JournalHead, KnownKey, Notices, OutboxDelivery, PatchSummary,
+    Assignment, Durability, ExpiredRun, JournalHead, KnownKey, Notices, OutboxDelivery, PatchSummary,
     PhaseOutputs, PostgresOptions, RetentionCandidate, RunKey, ScheduleName, ScheduleScope, ScheduleState,
-    StoreCommand, StoreError, StoredCode, StoredFindings, StoredSecrets, StoredSession, StoredToken, StoredView,
+    StoreCommand, StoreError, StoredFindings, StoredSecrets, StoredView,
     ViewBounds, WriteOutcome,
 };
 use crate::model::attempt::Attempt;
-use crate::model::audit::{AuditEntry, AuditFilter};
 use crate::model::kinds::Patch;
 use crate::model::queue::QueuedRun;
 use crate::model::review::{FindingFilter, ReviewCounts};
@@ -374,41 +373,5 @@ impl Store {
                 hook_deliveries::refused_since(&mut db, since).await
             })
             .await
-    }
-
-    /// The session whose cookie has this digest.
-    pub async fn session(&self, digest: &Digest) -> Result<Option<StoredSession>, StoreError> {
-        self.reads.first("session", access::session(digest)).await
-    }
-
-    /// All sessions that end after `now`, the one that was used last first.
-    pub async fn sessions(&self, now: Timestamp) -> Result<Vec<StoredSession>, StoreError> {
-        self.reads.all("sessions", access::sessions(now)).await
-    }
-
-    /// The token whose secret has this digest.
-    pub async fn token(&self, digest: &Digest) -> Result<Option<StoredToken>, StoreError> {
-        self.reads.first("token", access::token(digest)).await
-    }
-
-    /// All tokens, newest first.
-    pub async fn tokens(&self) -> Result<Vec<StoredToken>, StoreError> {
-        self.reads.all("tokens", access::tokens()).await
-    }
-
-    /// The login code with this digest.
-    pub async fn code(&self, digest: &Digest) -> Result<Option<StoredCode>, StoreError> {
-        self.reads.first("code", access::code(digest)).await
-    }
-
-    /// Up to `limit` lines of the audit log that the filter wants, newest first. The filter's own `limit` does not
-    /// count.
-    pub async fn audit(&self, filter: &AuditFilter, limit: u32) -> Result<Vec<AuditEntry>, StoreError> {
-        self.reads.all("audit", audit::page(filter, limit)).await
-    }
-
-    /// Up to `limit` lines of the audit log after this one, oldest first.
-    pub async fn audit_after(&self, id: i64, limit: u32) -> Result<Vec<AuditEntry>, StoreError> {
-        self.reads.all("audit_after", audit::after(id, limit)).await
     }
 }

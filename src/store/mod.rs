@@ -1,10 +1,12 @@
 //! The database: commands that write, queries that read, and the drivers that carry them out. The only folder that
 //! knows SQL.
 //!
-//! [`commands`] and [`queries`] hand statements to a [`transaction`], which two drivers implement: [`sqlite`] for a file
-//! of one server, [`postgres`] for a database that several instances share. [`Store`] is what the rest of the program reads from. Everything is written by the journal's writer, which
-//! collects commands and has them carried out in one transaction. Knows no engine, no journal and no HTTP.
+//! [`commands`] and [`queries`] hand statements to a [`transaction`], which two drivers implement: [`sqlite`] for a
+//! file of one server, [`postgres`] for a database that several instances share. [`Store`] is what the
+//! rest of the program reads from. Everything is written by the journal's writer, which collects commands and has them
+//! carried out in one transaction. Knows no engine, no journal and no HTTP.
 
+mod access;
 mod commands;
 mod database;
 mod handle;

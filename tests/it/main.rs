@@ -38,6 +38,7 @@ mod notify;
 mod one_server;
 mod outbox;
 mod phases;
+mod placement;
 mod processes;
 mod queue;
 mod reference_terminal;

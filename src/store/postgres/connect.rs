@@ -72,7 +72,8 @@ impl From<PostgresError> for StoreError {
     }
 }
 
-/// The options of all connections of an instance, and the server's clock. The database is reachable and has this version's schema.
+/// The options of all connections of an instance, and the server's clock. The database is reachable and has this
+/// version's schema.
 ///
 /// # Errors
 /// [`StoreError::Failed`] with a [`PostgresError`].

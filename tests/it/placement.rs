@@ -15,8 +15,9 @@ use runtrail::model::{
     ApprovalRule, AuthMethod, Param, ParamInput, ParamKind, PhaseSpec, Pipeline, Problem, Role, Run, Status,
 };
 use runtrail::pipelines::{Catalog, Projects};
-use runtrail::runs::{self, Actor, Backend};
+use runtrail::runs::{self, Backend};
 use runtrail::store::{Durability, Interceptor, Store, StoreError};
+use runtrail::testing::Actor;
 use runtrail::workspaces::Workspaces;
 use serde_json::json;
 use tempfile::TempDir;
