@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::store;
+use crate::model::kinds::PhaseChange;
 use crate::model::placement::{Label, Need};
 use crate::model::workers::{InstanceRole, NewInstance};
 use crate::model::{
@@ -165,7 +166,9 @@ async fn later_phases_run_where_the_files_are() {
         let lease = Lease { run, attempt: 1, token: 1 };
         let holder = LeaseHolder::Worker(lease);
         let end = FinishAttempt { holder, to: FinalStatus::Failed, error: None, next: None };
-        assert!(matches!(write(&store, RunWrite::new(end)).await, WriteOutcome::Committed(_)));
+        let mut end = RunWrite::new(end);
+        end.add_phase(PhaseChange::skipped("a".into()));
+        assert!(matches!(write(&store, end).await, WriteOutcome::Committed(_)));
         let queue = QueueAttempt {
             run,
             status: Status::Failed,
