@@ -27,7 +27,7 @@ chmod 0755 "$root"
 doc=$root/usr/share/doc/runtrail
 
 install -D -m 0755 "$program" "$root/usr/bin/runtrail"
-for unit in runtrail.service runtrail-stop.service runtrail-worker@.service; do
+for unit in runtrail.service runtrail-worker@.service; do
   install -D -m 0644 "deploy/systemd/$unit" "$root/usr/lib/systemd/system/$unit"
 done
 install -D -m 0644 deploy/systemd/sysusers.conf "$root/usr/lib/sysusers.d/runtrail.conf"

@@ -40,7 +40,7 @@ if has_status "$run" running; then status=running; else status=ended; fi
 if kill -0 "$(cat /srv/runtrail/long)"; then command=running; else command=ended; fi
 echo "after the restart: run $status, command $command"
 
-# Without a hand-over, and with control groups.
+# With control groups.
 systemctl stop runtrail
 cp /etc/runtrail/limits.conf /etc/systemd/system/runtrail.service.d/
 systemctl daemon-reload
