@@ -19,7 +19,7 @@ pub struct DrainArgs {
 /// # Errors
 /// [`CallError`].
 pub async fn drain(args: &DrainArgs) -> Result<String, CallError> {
-    let status: DrainStatus = ServerClient::new(&args.connect)?.post("/api/v1/drain", &()).await?;
+    let status: DrainStatus = ServerClient::new(&args.connect)?.post("/api/v1/drain", &serde_json::json!({})).await?;
     Ok(describe(status.busy))
 }
 

@@ -119,7 +119,7 @@ pub struct Run {
     /// Who or what started the current attempt; `None` for runs of versions that did not record it.
     #[serde(default)]
     pub origin: Option<RunOrigin>,
-    /// What is missing while no live worker can take the pending run. Only the answer of `GET /api/v1/runs/{id}` has it.
+    /// What is missing while no live worker can take the pending run. Only `GET /api/v1/runs/{id}` answers with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waiting_for: Option<Shortage>,
     /// `pinned` and `pins` in JSON.
