@@ -8,16 +8,13 @@ use tokio::sync::mpsc;
 
 use super::database::Database;
 use super::postgres::PostgresDatabase;
-use super::queries::{
-    attempts, frames, hook_deliveries, outbox, queue, retention, reviews, run_list, runs, schedules,
-};
+use super::queries::{attempts, frames, hook_deliveries, outbox, queue, retention, reviews, run_list, runs, schedules};
 use super::reads::{Interceptor, Reads};
 use super::sqlite::SqliteDatabase;
 use super::{
-    Assignment, Durability, ExpiredRun, JournalHead, KnownKey, Notices, OutboxDelivery, PatchSummary,
-    PhaseOutputs, PostgresOptions, RetentionCandidate, RunKey, ScheduleName, ScheduleScope, ScheduleState,
-    StoreCommand, StoreError, StoredFindings, StoredSecrets, StoredView,
-    ViewBounds, WriteOutcome,
+    Assignment, Durability, ExpiredRun, JournalHead, KnownKey, Notices, OutboxDelivery, PatchSummary, PhaseOutputs,
+    PostgresOptions, RetentionCandidate, RunKey, ScheduleName, ScheduleScope, ScheduleState, StoreCommand, StoreError,
+    StoredFindings, StoredSecrets, StoredView, ViewBounds, WriteOutcome,
 };
 use crate::model::attempt::Attempt;
 use crate::model::kinds::Patch;

@@ -74,21 +74,17 @@ async fn deploy_names_real_metrics_and_routes() {
 fn deploy_names_real_flags_and_commands() {
     // Of the compose file and the Caddyfile alone.
     const OTHERS: [&str; 2] = ["RUNTRAIL_HOST", "RUNTRAIL_UPSTREAMS"];
-    // Added together with the hand-over, workers and PostgreSQL.
-    const LATER_FLAGS: [&str; 3] = ["RUNTRAIL_HANDOVER", "RUNTRAIL_NAME", "RUNTRAIL_DATABASE_PASSWORD_FILE"];
-    const LATER_COMMANDS: [&str; 2] = ["worker", "stop"];
     let (flags, commands) = (help(&["serve"]), help(&[]));
     for (path, text) in texts() {
         for name in words(&text, "RUNTRAIL_") {
             // Values of secret ones are not shown.
             let is_flag = ["=", "]"].iter().any(|end| flags.contains(&format!("[env: {name}{end}")));
-            let is_known = is_flag || OTHERS.contains(&name) || LATER_FLAGS.contains(&name);
+            let is_known = is_flag || OTHERS.contains(&name);
             assert!(is_known, "{path}: there is no variable {name}");
         }
         let lines = text.lines().filter_map(|line| line.strip_prefix("ExecStart=/usr/bin/runtrail "));
         for command in lines.filter_map(|line| line.split(' ').next()) {
-            let is_known = commands.contains(&format!("\n  {command} ")) || LATER_COMMANDS.contains(&command);
-            assert!(is_known, "{path}: there is no command {command}");
+            assert!(commands.contains(&format!("\n  {command} ")), "{path}: there is no command {command}");
         }
     }
 }
