@@ -139,10 +139,7 @@ impl Server {
         )?;
         let notification_counts = notify_task.counts();
         tokio::spawn(writer.run());
-        if let Some(notices) = self.store.take_notices() {
-            let observer = engine.clone();
-            tokio::spawn(Relay::new(journal.clone(), notices, move |run| observer.observe(run)).run());
-        }
+        self.start_relay(&journal, &engine);
         tokio::spawn(database_probe::run(self.store.clone(), journal.clone(), stop.clone()));
         let engine_task = tokio::spawn(engine_task.run());
         let retention =
@@ -200,6 +197,14 @@ impl Server {
         heartbeats.abort();
         InstanceTask::end(&backend).await;
         Ok(())
+    }
+
+    /// Publishes what other instances on the same database commit.
+    fn start_relay(&self, journal: &Journal, engine: &Engine) {
+        if let Some(notices) = self.store.take_notices() {
+            let engine = engine.clone();
+            tokio::spawn(Relay::new(journal.clone(), notices, move |run| engine.observe(run)).run());
+        }
     }
 
     /// Lets runs be placed on this instance, and a server start scheduled runs. Returns the task of the heartbeats.

@@ -1,5 +1,5 @@
-//! The command line: `serve` and `worker`, the commands on a database (`vacuum`, `backup`, `restore`), and those that call a
-//! running server. See [`run`].
+//! The command line: `serve` and `worker`, the commands on a database (`vacuum`, `backup`, `restore`), and those that
+//! call a running server. See [`run`].
 
 mod backup;
 mod connect;
