@@ -47,8 +47,9 @@ fn journals(file: &Path) -> Vec<(String, Vec<(i64, Value)>)> {
     .collect()
 }
 
-/// Prints numbered lines until there is a file `stop`.
-const COUNTING: &str = "i=0; while [ ! -e stop ]; do i=$((i+1)); echo line $i; done";
+/// Prints numbered lines until there is a file `stop`: thousands a second, but not more than the test can read.
+const COUNTING: &str =
+    "i=0; while [ ! -e stop ]; do i=$((i+1)); echo line $i; [ $((i % 100)) -ne 0 ] || sleep 0.02; done";
 
 async fn until_head_over(server: &Server, id: &str, head: u64) -> u64 {
     until("the run has printed more", async || server.run(id).await["head"].as_u64().filter(|now| *now > head)).await
