@@ -17,7 +17,7 @@ build: ## Build the one self-contained program, target/release/runtrail
 release: ## Make a release in target/dist: program, .deb, wheel, SBOM, checksums, signature by RELEASE_KEY
 	@scripts/release.sh
 
-test: ## Run all tests: Rust's, then the browser's over the release of the page
+test: ## Run all tests: Rust's, then the browser's over the release build
 	@scripts/test.sh
 
 fuzz: ## Fuzz the server-sent events for a minute (or TIME seconds)

@@ -46,19 +46,11 @@ test_postgres() {
 }
 
 test_browser() {
-  setup build test
-  # The page as it is released. The program is that of the other tests, which reads the page's files when it serves them:
-  # building a release of it would take as long as half of these tests.
-  (
-    use_wasm
-    use_cargo_tools
-    use_style
-    timed "building the page" "$LEPTOS" leptos build --release --frontend-only
-  )
-  timed "building the program" cargo build --features ssr
+  setup test
+  scripts/build.sh
   use_chromium
   use_proxies
-  export RUNTRAIL_BIN="$ROOT/target/debug/runtrail"
+  export RUNTRAIL_BIN="$ROOT/target/release/runtrail"
   cd end2end
   timed "types of the browser tests" npm run --silent typecheck
   timed "browser tests" npx --no-install playwright test "$@"

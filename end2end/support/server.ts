@@ -1,4 +1,4 @@
-// A server on a free port, with folders of its own.
+// A server: the release build on a free port, with folders of its own.
 import { spawn, type ChildProcess } from 'node:child_process';
 import { randomInt } from 'node:crypto';
 import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
