@@ -137,7 +137,7 @@ fn shortage_is_what_no_live_worker_has() {
 #[test]
 fn shortage_ignores_workers_without_slots() {
     let pages = PlacementWorker { slots: 0, ..worker(&[label("gpu")], None) };
-    let found = shortage(&run(&[]), &[pages.clone()], true).unwrap();
+    let found = shortage(&run(&[]), std::slice::from_ref(&pages), true).unwrap();
     assert_eq!((found.message.as_str(), found.since), ("no worker", Timestamp(QUEUED_AT)));
     assert_eq!(shortage(&run(&[label("gpu")]), &[pages], true).unwrap().message, "no worker with label gpu");
     assert_eq!(shortage(&run(&[]), &[], true).unwrap().message, "no worker");

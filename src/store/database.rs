@@ -13,7 +13,7 @@ use crate::model::{DatabaseSize, Timestamp};
 /// A database of either kind.
 pub enum Database {
     Sqlite(SqliteDatabase),
-    Postgres(PostgresDatabase),
+    Postgres(Box<PostgresDatabase>),
 }
 
 /// A connection to read from.

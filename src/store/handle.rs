@@ -61,7 +61,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Failed`] with a [`PostgresError`](super::PostgresError), which says what to do.
     pub async fn open_postgres(options: &PostgresOptions) -> Result<Self, StoreError> {
-        PostgresDatabase::open(options).await.map(Database::Postgres).map(Self::new)
+        PostgresDatabase::open(options).await.map(Box::new).map(Database::Postgres).map(Self::new)
     }
 
     fn new(database: Database) -> Self {
