@@ -122,6 +122,8 @@ impl Cluster {
             slots,
             ..instance(name)
         });
+        // The data folder is named by what is before the dot, as its id is.
+        let files = self.folder.path().join(name.split('.').next().unwrap_or(name));
         let stop = CancellationToken::new();
         let (journal, writer) = Journal::new(Arc::new(self.store.clone()), GroupCommit::default());
         let options = EngineOptions {
@@ -131,8 +133,8 @@ impl Cluster {
             lease: LEASE,
             grace: LEASE,
             projects: Arc::clone(&projects),
-            scratch: self.folder.path().join(name).join("scratch"),
-            workspaces: Workspaces::new(self.folder.path().join(name).join("workspaces")),
+            scratch: files.join("scratch"),
+            workspaces: Workspaces::new(files.join("workspaces")),
             program: "runtrail".into(),
             commands: Arc::new(Simulated { server: name.to_owned() }),
         };
