@@ -180,12 +180,7 @@ impl Server {
             tokio::spawn(print_login_link(access, login_url));
         }
         let http = tokio::spawn(http.serve(listener));
-        tokio::select! {
-            () = signals::stop_requested() => {
-                tracing::info!(grace = ?args.grace, "stopping: streams end now, commands get the grace time");
-            }
-            () = backend.engine.drained() => tracing::info!("drained: every run has finished; stopping"),
-        }
+        self.wait_for_stop(&backend.engine).await;
         stop.cancel();
         // A second signal exits at once: then the supervisors kill the commands, and the next server recovers their
         // runs.
@@ -197,6 +192,16 @@ impl Server {
         heartbeats.abort();
         InstanceTask::end(&backend).await;
         Ok(())
+    }
+
+    /// Waits for a stop signal, or until the instance was drained.
+    async fn wait_for_stop(&self, engine: &Engine) {
+        tokio::select! {
+            () = signals::stop_requested() => {
+                tracing::info!(grace = ?self.args.grace, "stopping: streams end now, commands get the grace time");
+            }
+            () = engine.drained() => tracing::info!("drained: every run has finished; stopping"),
+        }
     }
 
     /// Publishes what other instances on the same database commit.
