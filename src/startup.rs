@@ -7,8 +7,10 @@ mod data_dir;
 mod database_probe;
 mod error;
 mod inherited_files;
+mod instance;
 mod modes;
 mod open_files;
+mod restart;
 mod signals;
 
 use std::io::Write as _;
@@ -26,7 +28,7 @@ use crate::codemod;
 use crate::config::{DATABASE_FILE, ServeArgs};
 use crate::engine::environment::PassedVariables;
 use crate::engine::run_as::RunAs;
-use crate::engine::{Engine, EngineOptions, EngineTask, ProcessLauncher, own_process};
+use crate::engine::{Engine, EngineOptions, EngineTask, Handover, ProcessLauncher, own_process};
 use crate::http::{ConnectionLimits, HttpOptions, HttpServer};
 use crate::journal::{GroupCommit, Journal};
 use crate::model::BasePath;
@@ -37,9 +39,12 @@ use crate::runs::Backend;
 use crate::schedules::ScheduleTask;
 use crate::store::Store;
 use crate::workspaces::Workspaces;
+use signals::StopRequest;
 
 pub use error::StartError;
 pub use inherited_files::close_inherited_files_on_exec;
+pub use instance::Instance;
+pub use restart::StartedAs;
 
 /// How many connections may wait to be accepted; the system may allow fewer. After a restart all clients reconnect
 /// within seconds. One that finds the queue full is not rejected: TCP retries after one second, then after three.
@@ -51,23 +56,25 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a request waits for a database that does not accept writes. Runs wait indefinitely.
 const REQUEST_WRITE_TIMEOUT: Duration = Duration::from_secs(4);
 
-/// Serves until the first stop signal, then shuts down: streams end at once, commands get the grace time.
+/// Serves until the first stop signal, then shuts down: streams end at once, and commands get the grace time or are
+/// left to the next server. Returns how to start that one if it is to be started again.
 ///
 /// # Errors
 /// [`StartError`]: the server did not start.
-pub async fn serve(args: ServeArgs) -> Result<(), StartError> {
+pub async fn serve(args: ServeArgs) -> Result<Option<StartedAs>, StartError> {
     let configured_token = match &args.token_file {
         Some(file) => Some(access::read_token_file(file)?),
         None => args.token.clone(),
     };
     bind::check(args.addr, args.is_exposed(), configured_token.as_deref())?;
     let umask = modes::restrict_umask();
+    let started_as = StartedAs::now(umask).map_err(StartError::OwnFile)?;
     let run_as = find_run_as(&args)?;
     let data_dir = data_dir::create(&args.data.data_dir()?)?;
     let store = open_store(&args, &data_dir).await?;
     // The store locks the database only. This lock protects the other files of the folder, and is held until the
     // program ends.
-    let _lock = data_dir::lock(&data_dir)?;
+    let lock = data_dir::lock(&data_dir)?;
     let named = args.checks_file.as_deref().map(codemod::checks::read).transpose()?.unwrap_or_default();
     let checks = codemod::Checks { named, allows_any_command: args.free_checks || args.no_token };
     let catalog = Catalog::open(args.pipelines.clone(), codemod::pipelines(checks))?;
@@ -81,8 +88,19 @@ pub async fn serve(args: ServeArgs) -> Result<(), StartError> {
     };
     let listener = listen(args.addr).map_err(|source| StartError::Listen { addr: args.addr, source })?;
     let addr = listener.local_addr().map_err(|source| StartError::Listen { addr: args.addr, source })?;
-    let server = Server { args, addr, data_dir, store, catalog, projects, stop: CancellationToken::new() };
-    server.run(commands, configured_token, listener).await
+    let server = Server {
+        args,
+        addr,
+        data_dir,
+        store,
+        catalog,
+        projects,
+        stop: CancellationToken::new(),
+        end_work: CancellationToken::new(),
+        hand_over: CancellationToken::new(),
+    };
+    let request = server.run(commands, configured_token, listener, &lock).await?;
+    Ok((request == StopRequest::Restart).then_some(started_as))
 }
 
 /// How commands are started.
@@ -106,6 +124,10 @@ struct Server {
     catalog: Catalog,
     projects: Arc<Projects>,
     stop: CancellationToken,
+    /// The server stops and ends its commands.
+    end_work: CancellationToken,
+    /// The server stops and leaves its commands to the next one.
+    hand_over: CancellationToken,
 }
 
 impl Server {
@@ -115,7 +137,8 @@ impl Server {
         commands: CommandSetup,
         configured_token: Option<String>,
         listener: TcpListener,
-    ) -> Result<(), StartError> {
+        lock: &data_dir::DataDirLock,
+    ) -> Result<StopRequest, StartError> {
         let (args, stop) = (&self.args, &self.stop);
         let has_generated_token = configured_token.is_none();
         // Commands get the limit that the server was started with: some programs fail with a high one.
@@ -162,23 +185,30 @@ impl Server {
         // Last, because nothing below fails: a server that does not start must not create runs.
         tokio::spawn(ScheduleTask::new(backend.clone(), stop.clone()).run());
         tokio::spawn(crate::hooks::warn_of_weak_secrets(backend.catalog.clone(), stop.clone()));
+        lock.set_ready();
         // Scripts wait for this line. A closed standard output must not stop the server.
         let _ = writeln!(std::io::stdout(), "Runtrail serves http://{}", self.addr);
         if let Some(access) = access.filter(|_| has_generated_token) {
             tokio::spawn(print_login_link(access, login_url));
         }
         let http = tokio::spawn(http.serve(listener));
-        signals::stop_requested().await;
-        tracing::info!(grace = ?args.grace, "stopping: streams end now, commands get the grace time");
+        let request = signals::stop_requested().await;
+        if request == StopRequest::End || args.handover.is_zero() {
+            tracing::info!(grace = ?args.grace, "stopping: streams end now, commands get the grace time");
+            self.end_work.cancel();
+        } else {
+            tracing::info!(handover = ?args.handover, "stopping: streams end now, commands go on for the next server");
+            self.hand_over.cancel();
+        }
         stop.cancel();
-        // A second signal exits at once: then the supervisors kill the commands, and the next server recovers their
-        // runs.
+        // A second signal exits at once: then the supervisors wait for the next server, or kill the commands, and the
+        // next server continues or recovers their runs.
         tokio::select! {
             _ = async { tokio::join!(engine_task, tokio::time::timeout(CLOSE_TIMEOUT, http)) } => {}
-            () = signals::stop_requested() => {}
+            _ = signals::stop_requested() => {}
             () = tokio::time::sleep(args.grace + CLOSE_TIMEOUT) => {}
         }
-        Ok(())
+        Ok(request)
     }
 
     fn build_engine(
@@ -202,6 +232,9 @@ impl Server {
             scratch: scratch.clone(),
             workspaces: workspaces.clone(),
         };
+        let folder = data_dir.join("handover");
+        let handover = Handover::new(args.handover, &folder, args.handover_spool, self.hand_over.clone())
+            .map_err(|source| StartError::DataDir { folder, source })?;
         let options = EngineOptions {
             owner: format!("worker {}@{}", std::process::id(), self.addr),
             workers: args.workers.get(),
@@ -209,7 +242,7 @@ impl Server {
             grace: args.grace,
             projects: Arc::clone(&self.projects),
             scratch,
-            workspaces,
+            workspaces: workspaces.clone(),
             program,
             commands: Arc::new(ProcessLauncher {
                 program: supervisor,
@@ -218,9 +251,11 @@ impl Server {
                 passed: PassedVariables::new(args.pass_env.clone()),
                 confinement,
                 catalog: self.catalog.clone(),
+                handover,
+                workspaces: workspaces.root().to_owned(),
             }),
         };
-        let (engine, task) = Engine::new(self.store.clone(), journal.clone(), options, self.stop.clone());
+        let (engine, task) = Engine::new(self.store.clone(), journal.clone(), options, self.end_work.clone());
         Ok((engine, task, retention))
     }
 

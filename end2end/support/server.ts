@@ -177,6 +177,8 @@ export class Server {
         ...['--poll-interval', pollInterval],
         ...['--heartbeat', heartbeat],
         ...['--grace', grace],
+        // Tests kill a server to see what its runs become without it.
+        ...['--handover', '0s'],
         ...(publicUrl === undefined ? [] : ['--public-url', publicUrl]),
       ],
       { cwd: this.root, env, stdio: ['ignore', 'pipe', 'pipe'] },

@@ -3,6 +3,7 @@
 mod connect;
 mod login;
 mod program;
+mod service;
 mod token;
 mod vacuum;
 

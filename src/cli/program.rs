@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use super::login::login;
+use super::service::{ServiceArgs, ServiceError, restart, stop};
 use super::token::token;
 use super::vacuum::vacuum;
 use super::{CallError, LoginArgs, TokenArgs};
@@ -26,6 +27,10 @@ struct CommandLine {
 enum Command {
     /// Serve the dashboard and execute runs.
     Serve(Box<ServeArgs>),
+    /// Stop the server of a data folder and end its commands.
+    Stop(ServiceArgs),
+    /// Start the server of a data folder again, in the version that its file has now. Its commands go on.
+    Restart(ServiceArgs),
     /// Compact the database while no server uses it.
     ///
     /// Needs free space of about the size of the database, twice that if temporary files are on the same disk. A
@@ -58,6 +63,8 @@ pub fn run() -> ExitCode {
         Command::Serve(args) => serve(*args),
         Command::Login(args) => print_result(login(&args)),
         Command::Token(args) => print_result(token(&args)),
+        Command::Stop(args) => print_service(stop(&args)),
+        Command::Restart(args) => print_service(restart(&args)),
         Command::Vacuum(args) => match vacuum(&args) {
             Ok(report) => {
                 println!("{report}");
@@ -72,6 +79,16 @@ fn work(pipeline: &str, phase: &str) -> ExitCode {
     match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime.block_on(codemod::work(pipeline, phase)),
         Err(error) => fail(&format!("cannot start the async runtime: {error}")),
+    }
+}
+
+fn print_service(result: Result<String, ServiceError>) -> ExitCode {
+    match result {
+        Ok(result) => {
+            println!("{result}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => fail(&error.to_string()),
     }
 }
 
@@ -111,7 +128,8 @@ fn serve(args: ServeArgs) -> ExitCode {
     // Tasks that are still running after the shutdown are abandoned.
     runtime.shutdown_background();
     match served {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(None) => ExitCode::SUCCESS,
+        Ok(Some(started_as)) => fail(&format!("cannot start the server again: {}", started_as.exec())),
         Err(error) => fail(&error.to_string()),
     }
 }

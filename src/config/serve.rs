@@ -52,6 +52,15 @@ pub struct ServeArgs {
     #[arg(long, env = "RUNTRAIL_GRACE", value_name = "DURATION", default_value = "10s", value_parser = parse_duration)]
     pub grace: Duration,
 
+    /// How long commands go on without a server when theirs dies or is stopped by SIGTERM, until another one takes its
+    /// place; 0s ends them with their server.
+    #[arg(long, env = "RUNTRAIL_HANDOVER", value_name = "DURATION", default_value = "60s", value_parser = parse_wait)]
+    pub handover: Duration,
+
+    /// The most output of a command that is kept meanwhile, such as 64M. Beyond that the command waits.
+    #[arg(long, env = "RUNTRAIL_HANDOVER_SPOOL", value_name = "SIZE", default_value = "64M", value_parser = parse_size)]
+    pub handover_spool: u64,
+
     /// How often the page polls while it has no event stream.
     #[arg(long, env = "RUNTRAIL_POLL_INTERVAL", value_name = "DURATION", default_value = "3s", value_parser = parse_duration)]
     pub poll_interval: Duration,
@@ -220,6 +229,24 @@ fn parse_duration(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// A duration, or `0s` for none.
+fn parse_wait(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(duration) if duration.is_zero() => Ok(duration),
+        _ => parse_duration(text),
+    }
+}
+
+/// A size of at least 1 MiB, such as `64M` or `1G`.
+fn parse_size(text: &str) -> Result<u64, String> {
+    let (number, shift) = match text.strip_suffix(['M', 'G']) {
+        Some(number) => (number, if text.ends_with('G') { 30 } else { 20 }),
+        None => (text, 0),
+    };
+    let size = number.parse::<u64>().ok().and_then(|number| number.checked_mul(1 << shift));
+    size.filter(|size| *size >= 1 << 20).ok_or_else(|| "must be a size of at least 1M, such as 64M or 1G".to_owned())
+}
+
 /// Whether a host, perhaps with a port, is a loopback address or `localhost`.
 fn is_loopback(host: &str) -> bool {
     Authority::parse(host).is_some_and(|authority| authority.name.is_loopback())
@@ -285,6 +312,17 @@ mod tests {
         ] {
             assert_eq!(is_loopback(host), loopback, "{host}");
         }
+    }
+
+    #[test]
+    fn sizes_and_waits_have_units() {
+        assert_eq!((parse_size("64M"), parse_size("2G")), (Ok(64 << 20), Ok(2 << 30)));
+        assert_eq!((parse_wait("0s"), parse_wait("60s")), (Ok(Duration::ZERO), Ok(Duration::from_secs(60))));
+        for bad in ["", "64", "1K", "-1M", "99999999999999G"] {
+            assert!(parse_size(bad).is_err(), "{bad}");
+        }
+        assert!(parse_wait("0").is_err() || parse_wait("0") == Ok(Duration::ZERO));
+        assert!(parse_wait("60").is_err());
     }
 
     #[test]

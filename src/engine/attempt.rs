@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use super::command::launcher::RunningCommand;
 use super::command::report::ProcessList;
 use super::outcome::AttemptOutcome;
 use super::signals::StopSignals;
@@ -30,6 +31,8 @@ pub(super) struct Attempt {
     mask: OnceLock<MaskGuard>,
     /// Processes that could not be ended.
     stuck: Mutex<Vec<ProcessList>>,
+    /// A command that has ended, and whose end is not journaled yet. Another server could still ask for it.
+    ended: Mutex<Option<Box<dyn RunningCommand>>>,
 }
 
 impl Attempt {
@@ -42,6 +45,7 @@ impl Attempt {
             latest: won.clock,
             mask: OnceLock::new(),
             stuck: Mutex::default(),
+            ended: Mutex::default(),
         };
         attempt.observe_cancel(won);
         attempt
@@ -49,7 +53,7 @@ impl Attempt {
 
     /// A write of frames under the attempt's lease.
     pub(super) fn append(&self) -> RunWrite {
-        RunWrite::new(AppendFrames { lease: self.lease })
+        RunWrite::new(AppendFrames::new(self.lease))
     }
 
     /// Writes to the journal.
@@ -89,6 +93,16 @@ impl Attempt {
         if committed.cancel_by.is_some() {
             self.signals.cancel_signal().cancel(false);
         }
+    }
+
+    /// Keeps the supervisor of a command that has ended until that is journaled, or the attempt is dropped.
+    pub(super) fn keep_ended(&self, command: Box<dyn RunningCommand>) {
+        *self.ended.lock().unwrap_or_else(PoisonError::into_inner) = Some(command);
+    }
+
+    /// The end of the last command is journaled.
+    pub(super) fn release_ended(&self) {
+        self.ended.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 
     /// Masks the attempt's secrets until the attempt is dropped.

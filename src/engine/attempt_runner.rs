@@ -1,10 +1,11 @@
 //! Executes one claimed attempt from its claim to its final write.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio_util::sync::CancellationToken;
 
+use super::adoption::{AdoptedAttempt, journal_adoption};
 use super::attempt::Attempt;
 use super::background::BackgroundCommands;
 use super::claim;
@@ -24,9 +25,20 @@ use crate::store::{Lease, LeaseHolder, RunKey, StoreError};
 /// A claimed attempt that is about to be executed.
 pub(super) struct AttemptRunner {
     attempt: Attempt,
+    /// What an earlier server has left of it.
+    adopted: Mutex<Option<AdoptedAttempt>>,
 }
 
 impl AttemptRunner {
+    fn new(attempt: Attempt, adopted: Option<AdoptedAttempt>) -> Self {
+        Self { attempt, adopted: Mutex::new(adopted) }
+    }
+
+    /// Continues an attempt of an earlier server.
+    pub(super) fn adopted(attempt: Attempt, adopted: AdoptedAttempt) -> Self {
+        Self::new(attempt, Some(adopted))
+    }
+
     /// Claims a pending run. `None` if it is no longer pending.
     ///
     /// # Errors
@@ -37,7 +49,7 @@ impl AttemptRunner {
         attempt: u32,
         shutdown: CancellationToken,
     ) -> Result<Option<Self>, WriteError> {
-        Ok(claim::claim_run(state, run, attempt, shutdown).await?.map(|attempt| Self { attempt }))
+        Ok(claim::claim_run(state, run, attempt, shutdown).await?.map(|attempt| Self::new(attempt, None)))
     }
 
     /// Takes up a run whose approval was decided. `None` if another server has.
@@ -50,7 +62,7 @@ impl AttemptRunner {
         attempt: u32,
         shutdown: CancellationToken,
     ) -> Result<Option<Self>, WriteError> {
-        Ok(claim::resume_run(state, run, attempt, shutdown).await?.map(|attempt| Self { attempt }))
+        Ok(claim::resume_run(state, run, attempt, shutdown).await?.map(|attempt| Self::new(attempt, None)))
     }
 
     pub(super) fn lease(&self) -> Lease {
@@ -88,6 +100,10 @@ impl AttemptRunner {
     async fn execute(&self) -> Result<(), WriteError> {
         let attempt = &self.attempt;
         let assignment = attempt.assignment().await?;
+        let adopted = self.adopted.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if adopted.is_some() {
+            journal_adoption(attempt).await?;
+        }
         // The run may have been cancelled between the claim and the registration of this attempt's cancel signal.
         if assignment.cancel_by.is_some() {
             let force = assignment.run.cancel.as_ref().is_some_and(|cancel| cancel.force);
@@ -95,7 +111,7 @@ impl AttemptRunner {
         }
         let background = BackgroundCommands::new(attempt);
         let sequence = PhaseSequence { attempt, background: &background, assignment: &assignment };
-        let Some(FinalWrite { outcome, phase, rest }) = sequence.run().await? else { return Ok(()) };
+        let Some(FinalWrite { outcome, phase, rest }) = sequence.run(adopted).await? else { return Ok(()) };
         background.end().await?;
         let outcome = attempt.with_stuck_processes(outcome);
         let mut write = attempt.append();

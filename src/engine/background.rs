@@ -8,11 +8,11 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::attempt::Attempt;
-use super::command::launcher::{CommandEvent, RunningCommand};
+use super::command::launcher::{CommandEvent, RunningCommand, StartedCommand};
 use super::command::report::ProcessList;
 use super::meter::Meter;
-use super::output::journal_outputs;
-use super::phase_report::SharedReport;
+use super::output::OutputJournal;
+use super::row_frames::RowFrames;
 use crate::journal::WriteError;
 use crate::model::kinds::Notice;
 
@@ -36,15 +36,26 @@ impl<'a> BackgroundCommands<'a> {
         Self { attempt, commands: Mutex::default() }
     }
 
-    /// Keeps what a phase has left running, and journals its output under the phase's name.
-    pub(super) async fn keep(&self, phase: &Arc<str>, mut command: Box<dyn RunningCommand>, meter: &Arc<Meter>) {
-        let outputs = command.leftover_outputs();
+    /// Keeps what a phase has left running, and journals its output under the phase's name. `rows` are those that are
+    /// journaled already.
+    pub(super) async fn keep(&self, phase: &Arc<str>, left: StartedCommand, rows: RowFrames, meter: &Arc<Meter>) {
+        let StartedCommand { command, mut records } = left;
         let (journal, lease, name) = (self.attempt.state.journal.clone(), self.attempt.lease, Arc::clone(phase));
-        let meter = Arc::clone(meter);
+        let (meter, reading) = (Arc::clone(meter), self.attempt.state.reading.clone());
+        let is_adoptable = command.socket().is_some();
         let journaling = tokio::spawn(async move {
-            // The phase has ended, so nothing reported here changes its outcome. A refusal means that the attempt is
-            // over.
-            let _ = journal_outputs(outputs, &journal, lease, &name, &SharedReport::default(), &meter).await;
+            // The phase has ended, so nothing reported here changes its outcome.
+            let output = OutputJournal {
+                journal: &journal,
+                lease,
+                phase: name,
+                report: None,
+                meter: &meter,
+                is_adoptable,
+                reading,
+            };
+            // A refusal means that the attempt is over.
+            let _ = output.run(records.as_mut(), rows).await;
         });
         let command = BackgroundCommand { phase: Arc::clone(phase), command, journaling, terminated_at: None };
         self.commands.lock().await.push(command);

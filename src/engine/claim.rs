@@ -9,7 +9,7 @@ use super::clock::later;
 use super::state::EngineState;
 use crate::journal::WriteError;
 use crate::model::{Timestamp, Transition};
-use crate::store::{ClaimRun, NewFrame, ResumeRun, RunKey, RunWrite};
+use crate::store::{AdoptRun, ClaimRun, NewFrame, ResumeRun, RunKey, RunWrite};
 
 /// Claims a pending run. `None` if it is no longer pending: another server has claimed it, or it was cancelled or
 /// deleted.
@@ -25,7 +25,8 @@ pub(super) async fn claim_run(
     let owner = state.options.owner.clone();
     let reason = format!("started on {owner}");
     let lease_until = later(Timestamp::wall(), state.options.lease);
-    let mut claim = RunWrite::new(ClaimRun { run, attempt, owner, lease_until });
+    let hands_over = state.hands_over();
+    let mut claim = RunWrite::new(ClaimRun { run, attempt, owner, lease_until, hands_over });
     claim.frames.push(NewFrame::status(Transition::Claim, reason));
     match state.journal.write(claim).await {
         Ok(won) => Ok(Some(Attempt::new(state, attempt, &won, shutdown))),
@@ -45,8 +46,30 @@ pub(super) async fn resume_run(
     shutdown: CancellationToken,
 ) -> Result<Option<Attempt>, WriteError> {
     let lease_until = later(Timestamp::wall(), state.options.lease);
-    let resume = ResumeRun { run, attempt, owner: state.options.owner.clone(), lease_until };
+    let hands_over = state.hands_over();
+    let resume = ResumeRun { run, attempt, owner: state.options.owner.clone(), lease_until, hands_over };
     match state.journal.write(RunWrite::new(resume)).await {
+        Ok(won) => Ok(Some(Attempt::new(state, attempt, &won, shutdown))),
+        Err(WriteError::Refused) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Takes over a running run of an earlier server. `None` if it has ended, or another server has taken it over.
+///
+/// # Errors
+/// The database's own.
+pub(super) async fn adopt_run(
+    state: &Arc<EngineState>,
+    run: RunKey,
+    attempt: u32,
+    token: i64,
+    shutdown: CancellationToken,
+) -> Result<Option<Attempt>, WriteError> {
+    let (owner, hands_over) = (state.options.owner.clone(), state.hands_over());
+    let lease_until = later(Timestamp::wall(), state.options.lease);
+    let adopt = AdoptRun { run, attempt, token, owner, lease_until, hands_over };
+    match state.journal.write(RunWrite::new(adopt)).await {
         Ok(won) => Ok(Some(Attempt::new(state, attempt, &won, shutdown))),
         Err(WriteError::Refused) => Ok(None),
         Err(error) => Err(error),

@@ -15,7 +15,8 @@ const UPTIME: ClockId = ClockId::CLOCK_BOOTTIME;
 #[cfg(not(target_os = "linux"))]
 const UPTIME: ClockId = ClockId::CLOCK_MONOTONIC;
 
-fn uptime_ms() -> i64 {
+/// The time since the machine was started, in milliseconds. The same for all processes.
+pub(super) fn uptime_ms() -> i64 {
     // It cannot fail for a clock that the system has.
     clock_gettime(UPTIME).map_or(0, |time| time.tv_sec() * 1000 + time.tv_nsec() / 1_000_000)
 }

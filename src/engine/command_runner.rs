@@ -24,13 +24,15 @@ pub(super) const WAITING_TO_START: &str = "the phase waits to be started";
 /// How often the time limit of a phase is corrected by the time in which the database took no writes.
 const TIMEOUT_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// One started command of a phase. Dropping it kills the command and everything it started.
+/// One command of a phase that has begun. Dropping it kills the command and everything it started.
 pub(super) struct CommandRunner<'a> {
     pub(super) attempt: &'a Attempt,
     pub(super) background: &'a BackgroundCommands<'a>,
     pub(super) meter: &'a Meter,
     pub(super) spec: &'a PhaseSpec,
     pub(super) phase: &'a Arc<str>,
+    /// How long the command had run when this server got it.
+    pub(super) ran: Duration,
     pub(super) command: Box<dyn RunningCommand>,
     pub(super) journaling: OutputJournaling<'a>,
     pub(super) progress: CommandProgress,
@@ -59,7 +61,7 @@ impl<'a> CommandRunner<'a> {
     /// Follows the command until it and everything it started has ended, except for processes that are kept. Returns
     /// why the command has to be ended, if it has.
     async fn follow(&mut self) -> Result<Option<CommandOutcome>, WriteError> {
-        let limit = self.spec.timeout_ms.map(Duration::from_millis);
+        let limit = self.spec.timeout_ms.map(|limit| Duration::from_millis(limit).saturating_sub(self.ran));
         let timeout = phase_timeout(limit, self.attempt.state.journal.health());
         tokio::pin!(timeout);
         loop {
@@ -175,8 +177,9 @@ impl CommandProgress {
 pub(super) struct OutputJournaling<'a>(Option<BoxFuture<'a, Result<(), WriteError>>>);
 
 impl<'a> OutputJournaling<'a> {
-    pub(super) fn new(journaling: BoxFuture<'a, Result<(), WriteError>>) -> Self {
-        Self(Some(journaling))
+    /// `None`: everything is journaled.
+    pub(super) fn new(journaling: Option<BoxFuture<'a, Result<(), WriteError>>>) -> Self {
+        Self(journaling)
     }
 
     const fn is_active(&self) -> bool {

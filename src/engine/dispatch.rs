@@ -7,17 +7,22 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::adoption::{AdoptedRun, adopt_runs, kept};
 use super::attempt_runner::AttemptRunner;
-use super::command::orphans::kill_orphans;
 use super::interruption::LossCause;
+use super::options::EngineOptions;
 use super::recovery::{Recovery, isolate_error};
 use super::state::EngineState;
 use crate::journal::WriteError;
 use crate::model::{RunId, Status};
 use crate::store::{CancelPending, DecidedRun, RequestCancel, RunKey};
+use crate::workspaces::folder_name;
 
 /// How long the engine waits at most before it looks for waiting and lost runs again.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How long a server that leaves its commands to the next one waits until what it has read is journaled.
+const READ_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How many runs with a decided approval are read at once.
 const DECIDED_PAGE: u32 = 100;
@@ -33,13 +38,19 @@ impl EngineTask {
         Self { state, stop }
     }
 
-    /// Works until the stop signal is set and every attempt has ended.
+    /// Works until the stop signal is set and every attempt has ended, or until its attempts are left to the next
+    /// server.
     pub async fn run(self) {
         let mut workers = JoinSet::new();
-        self.clean_up().await;
+        let adopted = adopt_runs(&self.state, &self.stop).await;
+        self.clean_up(&adopted).await;
+        for AdoptedRun { run, runner, .. } in adopted {
+            self.spawn_worker(&mut workers, run, runner);
+        }
+        let (_, hand_over) = self.state.options.commands.handover();
         let recovery = Recovery { state: &self.state };
         let mut cause = if self.state.store.is_exclusive() { LossCause::ServerGone } else { LossCause::LeaseExpired };
-        while !self.stop.is_cancelled() {
+        while !self.stop.is_cancelled() && !hand_over.is_cancelled() {
             match recovery.recover_lost_runs(cause).await {
                 Ok(()) if cause == LossCause::ServerGone => cause = LossCause::WorkerFailed,
                 Ok(()) => {}
@@ -53,22 +64,39 @@ impl EngineTask {
             }
             tokio::select! {
                 () = self.stop.cancelled() => {}
+                () = hand_over.cancelled() => {}
                 () = self.state.wake_up.notified() => {}
                 Some(_) = workers.join_next() => {}
                 () = tokio::time::sleep(POLL_INTERVAL.min(self.state.options.lease / 3)) => {}
             }
         }
+        if hand_over.is_cancelled() {
+            self.leave(&mut workers).await;
+        }
         while workers.join_next().await.is_some() {}
     }
 
-    /// Removes what an earlier server has left: processes, and the folders of attempts that do not wait for an
-    /// approval.
-    async fn clean_up(&self) {
-        let workspaces = &self.state.options.workspaces;
-        let root = workspaces.root().to_owned();
-        let _ = tokio::task::spawn_blocking(move || kill_orphans(&root)).await;
+    /// Leaves all attempts to the next server, as they are. What was read of their commands is journaled first.
+    async fn leave(&self, workers: &mut JoinSet<()>) {
+        let readers = &self.state.reading.readers;
+        readers.close();
+        if tokio::time::timeout(READ_TIMEOUT, readers.wait()).await.is_err() {
+            tracing::info!("the database takes no writes; the next server reads again what is not journaled");
+        }
+        workers.abort_all();
+    }
+
+    /// Removes what an earlier server has left: processes, and the folders of attempts that neither were taken over nor
+    /// wait for an approval.
+    async fn clean_up(&self, adopted: &[AdoptedRun]) {
+        let EngineOptions { workspaces, commands, .. } = &self.state.options;
+        let (folders, sockets) = kept(adopted);
+        commands.sweep(sockets, folders.clone()).await;
         match self.state.store.awaiting_approval().await {
-            Ok(asked) => workspaces.sweep(&asked).await,
+            Ok(asked) => {
+                let asked = asked.iter().map(|(run, attempt)| folder_name(run, *attempt));
+                workspaces.sweep(&asked.chain(folders).collect()).await;
+            }
             Err(error) => tracing::warn!(%error, "cannot look for workspaces that no run needs; the next start will"),
         }
     }

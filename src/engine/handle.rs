@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::dispatch::EngineTask;
 use super::options::EngineOptions;
+use super::output::Reading;
 use super::state::{EngineState, RunningRuns};
 use crate::journal::Journal;
 use crate::store::{RunKey, Store};
@@ -19,10 +20,12 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Creates an engine, and the task that drives it until `stop` is cancelled and all its attempts have ended.
+    /// Creates an engine, and the task that drives it until `stop` is cancelled and all its attempts have ended, or
+    /// until the server leaves its commands to the next one ([`handover`](super::CommandLauncher::handover)).
     pub fn new(store: Store, journal: Journal, options: EngineOptions, stop: CancellationToken) -> (Self, EngineTask) {
         let running = RunningRuns::default();
-        let state = Arc::new(EngineState { options, store, journal, wake_up: Notify::new(), running });
+        let reading = Reading { stop: options.commands.handover().1, ..Reading::default() };
+        let state = Arc::new(EngineState { options, store, journal, wake_up: Notify::new(), running, reading });
         (Self { state: Arc::clone(&state) }, EngineTask::new(state, stop))
     }
 

@@ -3,10 +3,21 @@
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::model::Timestamp;
 use crate::model::limits::{Limit, Limits};
+
+/// What an attempt has used, as it is stored with its frames.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    /// When it started or resumed, by the machine's clock.
+    since: Timestamp,
+    output: u64,
+    frames: u64,
+}
 
 /// The counters. Pure.
 #[derive(Debug)]
@@ -41,6 +52,7 @@ fn add_within(count: &mut u64, more: usize, most: u64) -> usize {
 pub struct Meter {
     limits: Limits,
     usage: Mutex<UsageCounter>,
+    since: Timestamp,
     /// When the time limit is reached.
     deadline: Option<Instant>,
     /// The first limit that was reached.
@@ -51,13 +63,34 @@ pub struct Meter {
 impl Meter {
     /// A meter for an attempt that starts or resumes now.
     pub fn new(limits: Limits) -> Self {
+        Self::resume(limits, Usage { since: Timestamp::wall(), output: 0, frames: 0 })
+    }
+
+    /// A meter for an attempt that another server has executed until now.
+    pub fn resume(limits: Limits, usage: Usage) -> Self {
+        let Usage { since, output, frames } = usage;
+        let left = limits.duration_ms.map(|limit| limit.saturating_sub(Timestamp::wall().since(since)));
         Self {
             limits,
-            usage: Mutex::new(UsageCounter { limits, output: 0, frames: 0 }),
-            deadline: limits.duration_ms.and_then(|limit| Instant::now().checked_add(Duration::from_millis(limit))),
+            usage: Mutex::new(UsageCounter { limits, output, frames }),
+            since,
+            deadline: left.and_then(|left| Instant::now().checked_add(Duration::from_millis(left))),
             reached: OnceLock::new(),
             reached_signal: CancellationToken::new(),
         }
+    }
+
+    /// What the attempt has used, for [`Self::resume`].
+    pub fn usage_json(&self) -> String {
+        let usage = self.lock();
+        let usage = Usage { since: self.since, output: usage.output, frames: usage.frames };
+        serde_json::to_string(&usage).unwrap_or_default()
+    }
+
+    /// How many more bytes of output are within the limit.
+    pub fn output_left(&self) -> u64 {
+        let usage = self.lock();
+        usage.limits.output.saturating_sub(usage.output)
     }
 
     /// Counts bytes that a command printed. Returns how many of them are to be journaled.
@@ -173,6 +206,19 @@ mod tests {
         assert_eq!((meter.reached().await, meter.limit()), (Limit::Duration, Some(Limit::Duration)));
         assert_eq!(begun.elapsed(), Duration::from_secs(1));
         assert_eq!(meter.reached().await, Limit::Duration);
+    }
+
+    #[tokio::test]
+    async fn meter_resumes_where_another_server_has_left_it() {
+        let first = meter(10, 3);
+        assert_eq!((first.count_output(4), first.count_frames(2), first.output_left()), (4, 2, 6));
+        let usage: Usage = serde_json::from_str(&first.usage_json()).unwrap();
+        let second = Meter::resume(Limits { output: 10, frames: 3, ..Limits::default() }, usage);
+        assert_eq!((second.output_left(), second.count_output(6), second.count_frames(2)), (6, 6, 1));
+        assert_eq!(second.limit(), Some(Limit::Frames));
+        let long_ago = Usage { since: Timestamp(Timestamp::wall().0 - 5000), ..usage };
+        let late = Meter::resume(Limits { duration_ms: Some(5000), ..Limits::default() }, long_ago);
+        assert_eq!(late.reached().await, Limit::Duration);
     }
 
     #[test]

@@ -4,10 +4,11 @@
 //! From top to bottom: [`dispatch`] claims runs and [`recovery`] ends those whose worker is lost; [`attempt_runner`]
 //! executes one attempt under its lease; [`phase_sequence`] runs its phases; [`phase_runner`] runs one phase with its
 //! retries; [`command_runner`] follows one command. [`command`] starts commands as processes, each below a
-//! [`supervisor`], so that none outlives the server.
+//! [`supervisor`], which ends it if no server is left, and [`adoption`] takes over those of an earlier server.
 
 #![cfg_attr(not(test), warn(clippy::disallowed_methods))]
 
+mod adoption;
 mod approval;
 mod attempt;
 mod attempt_runner;
@@ -27,7 +28,6 @@ mod meter;
 mod options;
 mod outcome;
 mod output;
-mod output_masker;
 mod phase_report;
 mod phase_runner;
 mod phase_sequence;
@@ -41,10 +41,12 @@ mod state;
 mod variables;
 mod work_folder;
 
+pub use command::handover::record::{Record, TimedRecord};
 pub use command::launcher::{
-    CommandEvent, CommandLauncher, CommandSpec, Output, Outputs, Privileges, RunningCommand, Variables,
+    CommandEvent, CommandLauncher, CommandSpec, CommandToAdopt, OutputForm, Privileges, RecordSource, RunningCommand,
+    StartedCommand, Variables,
 };
-pub use command::process::ProcessLauncher;
+pub use command::process::{Handover, ProcessLauncher};
 pub use command::report::{Exit, ProcessList, ServiceSignal};
 pub use command::{cgroup, confinement, environment, own_process, run_as, sandbox, supervisor};
 pub use dispatch::EngineTask;

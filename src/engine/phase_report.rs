@@ -3,19 +3,24 @@
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
+use serde::{Deserialize, Serialize};
+
 use crate::model::kinds::{Failure, Output};
 
 /// The most bytes of outputs that an attempt passes to later phases. A command's environment has to hold them
 /// (execve(2)).
 const MAX_OUTPUT_BYTES: usize = 1 << 20;
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct PhaseReport {
     /// How many bytes of outputs earlier phases have passed on.
+    #[serde(skip)]
     pub inherited_bytes: usize,
     /// The message of the last error that the command reported.
+    #[serde(default)]
     pub error: Option<String>,
     /// Values for later phases, by name.
+    #[serde(default)]
     pub outputs: BTreeMap<String, String>,
 }
 
@@ -23,6 +28,11 @@ pub struct PhaseReport {
 pub type SharedReport = Mutex<PhaseReport>;
 
 impl PhaseReport {
+    /// The report as it is stored with the frames that it comes from.
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
     /// Adds an output for later phases.
     ///
     /// # Errors

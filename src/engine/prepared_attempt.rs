@@ -7,7 +7,7 @@ use super::attempt::Attempt;
 use super::command::confinement::{CommandConfinement, ConfinementRequest};
 use super::command::sandbox::SandboxAccess;
 use super::disk_monitor::DiskMonitor;
-use super::meter::Meter;
+use super::meter::{Meter, Usage};
 use super::secrets::{AttemptSecrets, SecretLoader};
 use super::shortage_retry::{RetryResult, retry_while_short};
 use super::work_folder::{WorkFolder, WorkFolderError, open_workspace};
@@ -28,6 +28,17 @@ pub(super) struct PreparedAttempt {
     _disk_monitor: Option<DiskMonitor>,
 }
 
+/// Where an attempt begins.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Beginning {
+    /// With its first phase, which has not begun.
+    pub(super) is_first: bool,
+    /// Where an earlier server has left it: its folders are kept.
+    pub(super) is_adopted: bool,
+    /// What it had used then.
+    pub(super) usage: Option<Usage>,
+}
+
 /// Why an attempt has no phases to run.
 pub(super) enum NotPrepared {
     /// It was cancelled, or the server shuts down.
@@ -36,20 +47,21 @@ pub(super) enum NotPrepared {
 }
 
 impl PreparedAttempt {
-    /// Prepares an attempt that starts with its first phase (`is_first`) or a later one.
+    /// Prepares an attempt.
     ///
     /// # Errors
     /// The lease is lost, or the database's own.
     pub(super) async fn prepare(
         attempt: &Attempt,
         assignment: &Assignment,
-        is_first: bool,
+        beginning: Beginning,
     ) -> Result<Result<Self, NotPrepared>, WriteError> {
         let Assignment { run, pipeline, answer, .. } = assignment;
         let options = &attempt.state.options;
         let open = || async {
-            let work_folder = WorkFolder::open(options, run, pipeline, is_first).await?;
-            Ok::<_, WorkFolderError>((work_folder, open_workspace(options, run, answer.as_ref()).await?))
+            let work_folder = WorkFolder::open(options, run, pipeline, beginning.is_first).await?;
+            let workspace = open_workspace(options, run, answer.as_ref(), beginning.is_adopted).await?;
+            Ok::<_, WorkFolderError>((work_folder, workspace))
         };
         let waiting = "the run waits for a folder to work in";
         let (work_folder, workspace) = match retry_while_short(attempt, None, waiting, open).await? {
@@ -61,8 +73,10 @@ impl PreparedAttempt {
                 return Ok(Err(NotPrepared::Failed(failure)));
             }
         };
-        // The time limit of the attempt starts here: each claim has a meter of its own.
-        let meter = Arc::new(Meter::new(pipeline.limits));
+        // The time limit of the attempt starts here, unless an earlier server has started it.
+        let meter =
+            beginning.usage.map_or_else(|| Meter::new(pipeline.limits), |used| Meter::resume(pipeline.limits, used));
+        let meter = Arc::new(meter);
         // Only the folders of the run count. A project folder belongs to the user.
         let disk_monitor = pipeline.limits.scratch.map(|limit_bytes| {
             let folders = vec![options.scratch.join(run.id.as_str()), workspace.path().to_owned()];

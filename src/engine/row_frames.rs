@@ -4,11 +4,17 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::model::{FramePayload, Log, LogStream};
 use crate::store::NewFrame;
 
 /// How many rows of an output can still be redrawn. A screen has fewer.
-const MAX_KNOWN_ROWS: usize = 4096;
+const MAX_KNOWN_ROWS: u64 = 4096;
+
+/// How many runs of rows are stored. Outputs whose frames alternate with others have many, and of those fewer rows can
+/// be redrawn after a hand-over; later redraws are new frames.
+const MAX_STORED_RUNS: usize = 64;
 
 /// Something to be journaled.
 #[derive(Debug)]
@@ -21,16 +27,6 @@ pub enum OutputItem {
     Redraw(u64, Log),
 }
 
-impl OutputItem {
-    /// About how many bytes it takes.
-    pub fn size(&self) -> usize {
-        match self {
-            Self::Frame(frame) | Self::Row(_, frame) => frame.size(),
-            Self::Redraw(_, log) => log.line.len() + 128,
-        }
-    }
-}
-
 /// Where the frame of a row is.
 #[derive(Clone, Copy, Debug)]
 enum RowFrame {
@@ -40,13 +36,28 @@ enum RowFrame {
     Committed(u64),
 }
 
+/// Rows in a row whose frames are, too: the number of the first, its seq (or its index in the next write), and how many
+/// there are.
+type RowRun = (u64, u64, u64);
+
 /// The last rows of one output.
 #[derive(Debug)]
 struct RowHistory {
     stream: LogStream,
     /// How many rows the output has had.
     count: u64,
-    frames: VecDeque<RowFrame>,
+    committed: VecDeque<RowRun>,
+    /// The indexes of the frames of the newest rows, in the next write.
+    pending: Vec<usize>,
+}
+
+/// The same as it is stored with the frames of a write. The seqs of `pending` begin with the first one of the write.
+#[derive(Serialize, Deserialize)]
+struct StoredRows {
+    stream: LogStream,
+    count: u64,
+    committed: Vec<RowRun>,
+    pending: Vec<RowRun>,
 }
 
 /// The last rows of all outputs of a command.
@@ -65,10 +76,7 @@ impl RowFrames {
                 OutputItem::Row(stream, frame) => {
                     let output = self.output(stream);
                     output.count += 1;
-                    output.frames.push_back(RowFrame::Pending(frames.len()));
-                    if output.frames.len() > MAX_KNOWN_ROWS {
-                        output.frames.pop_front();
-                    }
+                    output.pending.push(frames.len());
                     frames.push(frame);
                 }
                 OutputItem::Redraw(row, log) => {
@@ -89,17 +97,47 @@ impl RowFrames {
     /// Records that the frames of the last write are in the journal, from this seq on.
     pub fn committed(&mut self, first: u64) {
         for output in &mut self.outputs {
-            // Pending rows are the newest ones.
-            for row in output.frames.iter_mut().rev() {
-                let RowFrame::Pending(index) = *row else { break };
-                *row = RowFrame::Committed(first + index as u64);
+            let mut row = output.count - output.pending.len() as u64;
+            for index in std::mem::take(&mut output.pending) {
+                output.add(row, first + index as u64);
+                row += 1;
             }
         }
     }
 
+    /// What is to be stored with the frames of the next write.
+    pub fn to_json(&self) -> String {
+        let stored = self.outputs.iter().map(|output| {
+            let first = output.count - output.pending.len() as u64;
+            let mut pending = Vec::new();
+            for (row, index) in (first..).zip(&output.pending) {
+                add_to_runs(&mut pending, row, *index as u64);
+            }
+            let committed = output.committed.iter().rev().take(MAX_STORED_RUNS).rev().copied().collect();
+            StoredRows { stream: output.stream, count: output.count, committed, pending }
+        });
+        serde_json::to_string(&stored.collect::<Vec<_>>()).unwrap_or_default()
+    }
+
+    /// The rows as they were stored with a write whose frames begin with this seq.
+    ///
+    /// # Errors
+    /// The text is not what [`Self::to_json`] returns.
+    pub fn from_json(text: &str, first: u64) -> serde_json::Result<Self> {
+        let stored: Vec<StoredRows> = serde_json::from_str(text)?;
+        let outputs = stored.into_iter().map(|StoredRows { stream, count, committed, pending }| {
+            let mut output = RowHistory { stream, count, committed: committed.into(), pending: Vec::new() };
+            for (row, index, length) in pending {
+                (0..length).for_each(|next| output.add(row + next, first + index + next));
+            }
+            output
+        });
+        Ok(Self { outputs: outputs.collect() })
+    }
+
     fn output(&mut self, stream: LogStream) -> &mut RowHistory {
         let index = self.outputs.iter().position(|output| output.stream == stream).unwrap_or_else(|| {
-            self.outputs.push(RowHistory { stream, count: 0, frames: VecDeque::new() });
+            self.outputs.push(RowHistory { stream, count: 0, committed: VecDeque::new(), pending: Vec::new() });
             self.outputs.len() - 1
         });
         &mut self.outputs[index]
@@ -108,9 +146,39 @@ impl RowFrames {
 
 impl RowHistory {
     fn frame_of(&self, row: u64) -> Option<RowFrame> {
-        let first = self.count - self.frames.len() as u64;
-        let index = usize::try_from(row.checked_sub(first)?).ok()?;
-        self.frames.get(index).copied()
+        if let Some(place) = row.checked_sub(self.count - self.pending.len() as u64) {
+            return self.pending.get(usize::try_from(place).ok()?).copied().map(RowFrame::Pending);
+        }
+        let after = self.committed.partition_point(|(first, ..)| *first <= row);
+        let (first, seq, length) = *self.committed.get(after.checked_sub(1)?)?;
+        (row - first < length).then(|| RowFrame::Committed(seq + (row - first)))
+    }
+
+    /// Adds a row that is in the journal.
+    fn add(&mut self, row: u64, seq: u64) {
+        match self.committed.back_mut() {
+            Some(run) if continues(run, row, seq) => run.2 += 1,
+            _ => self.committed.push_back((row, seq, 1)),
+        }
+        while let Some((first, seq, length)) = self.committed.front_mut()
+            && row - *first >= MAX_KNOWN_ROWS
+        {
+            (*first, *seq, *length) = (*first + 1, *seq + 1, *length - 1);
+            if *length == 0 {
+                self.committed.pop_front();
+            }
+        }
+    }
+}
+
+const fn continues((first, at, length): &RowRun, row: u64, place: u64) -> bool {
+    *first + *length == row && *at + *length == place
+}
+
+fn add_to_runs(runs: &mut Vec<RowRun>, row: u64, place: u64) {
+    match runs.last_mut() {
+        Some(run) if continues(run, row, place) => run.2 += 1,
+        _ => runs.push((row, place, 1)),
     }
 }
 
@@ -156,13 +224,44 @@ mod tests {
     #[test]
     fn row_frames_keep_only_the_last_rows() {
         let (mut rows, phase) = (RowFrames::default(), Arc::from("p"));
-        for _ in 0..3 {
+        for first in [1, MAX_KNOWN_ROWS + 1, 2 * MAX_KNOWN_ROWS + 5] {
             let many = (0..MAX_KNOWN_ROWS).map(|_| row(LogStream::Stdout, "x")).collect();
             rows.frames(many, &phase);
-            rows.committed(1);
+            rows.committed(first);
         }
-        assert_eq!(rows.outputs[0].frames.len(), MAX_KNOWN_ROWS);
-        assert!(rows.outputs[0].frame_of(2 * MAX_KNOWN_ROWS as u64 - 1).is_none());
-        assert!(matches!(rows.outputs[0].frame_of(2 * MAX_KNOWN_ROWS as u64), Some(RowFrame::Committed(1))));
+        assert_eq!(rows.outputs[0].committed, [(2 * MAX_KNOWN_ROWS, 2 * MAX_KNOWN_ROWS + 5, MAX_KNOWN_ROWS)]);
+        assert!(rows.outputs[0].frame_of(2 * MAX_KNOWN_ROWS - 1).is_none());
+        assert!(matches!(rows.outputs[0].frame_of(3 * MAX_KNOWN_ROWS - 1), Some(RowFrame::Committed(_))));
+    }
+
+    proptest::proptest! {
+        /// Whatever was printed and committed: the rows that are stored with a write are those after its commit.
+        #[test]
+        fn row_frames_are_stored_as_they_are_after_the_commit(
+            writes in proptest::collection::vec((proptest::collection::vec(0..4u8, 1..30), 0..5u64), 1..20),
+        ) {
+            use LogStream::{Stderr, Stdout};
+            let (mut rows, phase, mut head) = (RowFrames::default(), Arc::from("p"), 0);
+            for (kinds, others) in writes {
+                let items = kinds.into_iter().map(|kind| match kind {
+                    0 => OutputItem::Frame(NewFrame::now(None, &FramePayload::Log(log("report")))),
+                    1 => row(Stderr, "e"),
+                    _ => row(Stdout, "o"),
+                });
+                let count = rows.frames(items.collect(), &phase).len() as u64;
+                let (stored, first) = (rows.to_json(), head + others + 1);
+                rows.committed(first);
+                head += others + count;
+                let loaded = RowFrames::from_json(&stored, first).unwrap();
+                for stream in [Stdout, Stderr] {
+                    let last = rows.output(stream).count;
+                    let of = |rows: &RowFrames, row| rows.outputs.iter().find(|output| output.stream == stream)
+                        .and_then(|output| output.frame_of(row)).map(|frame| format!("{frame:?}"));
+                    for row in last.saturating_sub(MAX_STORED_RUNS as u64)..last {
+                        proptest::prop_assert_eq!(of(&loaded, row), of(&rows, row));
+                    }
+                }
+            }
+        }
     }
 }

@@ -6,11 +6,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncReadExt};
-
 use super::attempt::Attempt;
 use super::command::environment::SERVER_SECRETS;
-use super::command::launcher::{CommandEvent, CommandSpec, Privileges, Variables};
+use super::command::handover::record::Record;
+use super::command::launcher::{CommandEvent, CommandSpec, OutputForm, Privileges, StartedCommand, Variables};
 use crate::confined_fs::Folder;
 use crate::journal::WriteError;
 use crate::model::kinds::Failure;
@@ -35,6 +34,11 @@ pub(super) struct AttemptSecrets {
 }
 
 impl AttemptSecrets {
+    /// The texts to mask.
+    pub(super) fn values(&self) -> Vec<String> {
+        self.params.iter().chain(self.declared.iter()).map(|(_, value)| value.to_owned()).collect()
+    }
+
     /// The variables with the secrets of a phase.
     pub(super) fn variables(&self, spec: &PhaseSpec) -> Variables {
         let params = self.params.iter().map(|(name, value)| (format!("RUNTRAIL_PARAM_{}", name.to_uppercase()), value));
@@ -151,7 +155,7 @@ impl SecretLoader<'_> {
     ///
     /// The command is no phase: nothing of it is journaled, and it also gets the server's variables that phases do not
     /// get.
-    async fn run_command(&self, command: &str) -> Result<Vec<u8>, SecretError> {
+    async fn run_command(&self, run: &str) -> Result<Vec<u8>, SecretError> {
         let failed = |error: std::io::Error| SecretError::Command(format!("could not be run ({error})"));
         let mut variables: Variables = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
@@ -163,26 +167,30 @@ impl SecretLoader<'_> {
         // Not in the workspace: what phases leave there must not decide what the server executes.
         let top = Folder::open(Path::new("/")).map_err(failed)?;
         let started = self.attempt.state.options.commands.start(CommandSpec {
-            run: command,
+            run,
             folder: &top,
             variables,
             output: OutputMode::Separate,
+            form: OutputForm::Bytes,
+            token: self.attempt.lease.token,
             background: false,
             privileges: Privileges::Server,
             confinement: None,
         });
-        let (mut process, outputs) = started.map_err(failed)?;
+        let StartedCommand { mut command, mut records } = started.await.map_err(failed)?;
+        command.begin().await;
         let mut printed = Vec::new();
         let read = async {
-            for (stream, pipe) in outputs {
-                if stream == LogStream::Stdout {
-                    printed = read_bounded(pipe).await?;
-                } else {
-                    // In a task of its own, so that a command that prints much there does not block.
-                    tokio::spawn(async move {
-                        let mut pipe = pipe;
-                        tokio::io::copy(&mut pipe, &mut tokio::io::sink()).await
-                    });
+            let (mut pending, mut has_more) = (Vec::new(), true);
+            while has_more {
+                has_more = records.next(&mut pending).await;
+                for record in pending.drain(..) {
+                    if let Record::Bytes { stream: LogStream::Stdout, bytes } = record.record
+                        && printed.len() as u64 <= MAX_SECRET_BYTES
+                    {
+                        printed.extend(bytes);
+                    }
+                    records.acknowledge(record.end);
                 }
             }
             Ok::<_, std::io::Error>(())
@@ -190,7 +198,7 @@ impl SecretLoader<'_> {
         let ended = async {
             let mut exit = None;
             loop {
-                match process.next_event().await {
+                match command.next_event().await {
                     CommandEvent::Finished => return Ok(exit),
                     CommandEvent::Exited(ended) => exit = Some(ended),
                     CommandEvent::NotStarted(reason) => return Err(std::io::Error::other(reason)),
@@ -216,11 +224,4 @@ impl SecretLoader<'_> {
 /// Reads a file that the operator has declared.
 async fn read_file(path: PathBuf) -> std::io::Result<Vec<u8>> {
     blocking(move || files::read(&path, MAX_SECRET_BYTES)).await
-}
-
-/// Reads up to one byte more than the longest secret.
-async fn read_bounded(from: impl AsyncRead + Unpin) -> std::io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    from.take(MAX_SECRET_BYTES + 1).read_to_end(&mut bytes).await?;
-    Ok(bytes)
 }

@@ -6,6 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
 use super::options::EngineOptions;
+use super::output::Reading;
 use super::signals::CancelSignal;
 use crate::journal::Journal;
 use crate::store::{RunKey, Store};
@@ -18,6 +19,15 @@ pub(super) struct EngineState {
     /// Notified when a run may be waiting or a worker is free.
     pub(super) wake_up: Notify,
     pub(super) running: RunningRuns,
+    /// What reads the output of commands.
+    pub(super) reading: Reading,
+}
+
+impl EngineState {
+    /// Whether another server can take over the commands of this one.
+    pub(super) fn hands_over(&self) -> bool {
+        !self.options.commands.handover().0.is_zero()
+    }
 }
 
 /// The runs that this server executes now.

@@ -144,7 +144,7 @@ impl WorkFolder {
     }
 }
 
-/// Creates the attempt's workspace, or opens it if the run resumes after an approval.
+/// Creates the attempt's workspace, or opens it if the run resumes after an approval, or was taken over (`is_adopted`).
 ///
 /// # Errors
 /// The disk's.
@@ -152,9 +152,11 @@ pub(super) async fn open_workspace(
     options: &EngineOptions,
     run: &Run,
     answer: Option<&ApprovalDecision>,
+    is_adopted: bool,
 ) -> Result<Folder, WorkFolderError> {
     let projects = options.projects.roots().iter().map(PathBuf::from).collect();
-    let created = options.workspaces.make(&run.id, run.attempt, AttemptInfo { projects, answer: answer.cloned() });
+    let info = AttemptInfo { projects, answer: answer.cloned() };
+    let created = options.workspaces.make(&run.id, run.attempt, info, is_adopted || answer.is_some());
     created.await.map_err(|error| WorkFolderError::disk("cannot make its workspace", &error))
 }
 

@@ -126,7 +126,7 @@ mod tests {
     }
 
     fn output(run: i64, sizes: &[usize]) -> StoreCommand {
-        StoreCommand::Run(write(AppendFrames { lease: lease(run) }, sizes))
+        StoreCommand::Run(write(AppendFrames::new(lease(run)), sizes))
     }
 
     fn committed(run: i64, is_cancelled: bool) -> Committed {
@@ -164,7 +164,7 @@ mod tests {
         assert_eq!(shares.priority(&lines), DiskPriority::Deferrable);
         assert_eq!(shares.max_wait(&lines, HOUR), Some(HOUR));
         let (run, owner, lease_until) = (RunKey(1), "a".to_owned(), Timestamp(1));
-        let claim = ClaimRun { run, attempt: 1, owner, lease_until };
+        let claim = ClaimRun { run, attempt: 1, owner, lease_until, hands_over: false };
         for (command, expected) in [
             (output(1, &[]), DiskPriority::Urgent),
             (finish(1), DiskPriority::Urgent),

@@ -4,14 +4,26 @@ use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
+use super::instance::{Instance, LOCK_FILE};
 use super::{StartError, modes};
 use crate::file_lock;
 
 /// The locks on a data folder, released when dropped.
 pub struct DataDirLock {
-    _file: File,
+    file: File,
+    instance: Instance,
     /// The folder itself as well, since the file may be removed. `None` on file systems that cannot lock folders.
     _folder: Option<File>,
+}
+
+impl DataDirLock {
+    /// Says that the server serves requests.
+    pub fn set_ready(&self) {
+        let ready = self.instance.as_ready();
+        if let Err(error) = ready.write(&self.file) {
+            tracing::warn!(%error, "cannot write the server's number into its lock file: `runtrail restart` waits in vain");
+        }
+    }
 }
 
 /// Creates the folder if it is missing, and takes away permissions of other users. Returns its canonical path.
@@ -41,12 +53,14 @@ pub fn lock(folder: &Path) -> Result<DataDirLock, StartError> {
         true => Ok(file),
         false => Err(io::Error::from(ErrorKind::WouldBlock)),
     };
-    let file = File::options().create(true).truncate(false).write(true).open(folder.join("server.lock"));
+    let file = File::options().create(true).truncate(false).write(true).open(folder.join(LOCK_FILE));
     let file = file.and_then(acquire).map_err(failed)?;
     let folder = match File::open(folder).and_then(acquire) {
         Ok(folder) => Some(folder),
         Err(error) if error.kind() == ErrorKind::WouldBlock => return Err(failed(error)),
         Err(_) => None,
     };
-    Ok(DataDirLock { _file: file, _folder: folder })
+    let instance = Instance::starting();
+    instance.write(&file).map_err(failed)?;
+    Ok(DataDirLock { file, instance, _folder: folder })
 }

@@ -2,31 +2,32 @@
 
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Waits for SIGTERM, SIGINT, or SIGHUP. SIGHUP does not count if it was ignored when the program started.
-pub async fn stop_requested() {
-    let hangup = async {
-        match signal(SignalKind::hangup()) {
-            Ok(mut hangup) => hangup.recv().await,
-            Err(_) => std::future::pending().await,
-        }
-    };
-    let interrupt = async {
-        tokio::select! {
-            _ = tokio::signal::ctrl_c() => {}
-            _ = hangup, if !is_hangup_ignored() => {}
-        }
-    };
-    match signal(SignalKind::terminate()) {
-        Ok(mut terminate) => {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt => {}
-            }
-        }
-        // Without a handler SIGTERM ends the program at once; the next server recovers its runs.
-        Err(_) => {
-            interrupt.await;
-        }
+/// What a signal asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StopRequest {
+    /// The server stops and ends its commands: SIGINT or SIGHUP.
+    End,
+    /// The server stops and leaves its commands to the next one: SIGTERM.
+    HandOver,
+    /// The same, and the server then starts again in the same process: SIGUSR2.
+    Restart,
+}
+
+/// Waits for a signal that stops the server. SIGHUP does not count if it was ignored when the program started.
+pub async fn stop_requested() -> StopRequest {
+    tokio::select! {
+        () = received(SignalKind::terminate()) => StopRequest::HandOver,
+        () = received(SignalKind::interrupt()) => StopRequest::End,
+        () = received(SignalKind::hangup()), if !is_hangup_ignored() => StopRequest::End,
+        () = received(SignalKind::user_defined2()) => StopRequest::Restart,
+    }
+}
+
+/// Without a handler the signal ends the program at once; the next server continues or recovers its runs.
+async fn received(kind: SignalKind) {
+    match signal(kind) {
+        Ok(mut received) => drop(received.recv().await),
+        Err(_) => std::future::pending().await,
     }
 }
 

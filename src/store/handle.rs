@@ -1,5 +1,7 @@
 //! The store as the program uses it: one handle with every read, and the commit of commands.
 
+mod handover;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;

@@ -20,6 +20,7 @@ use crate::model::Status;
 
 pub use commands::*;
 pub use handle::Store;
+pub use queries::handover::{Claim, StoredSupervisor};
 pub use queries::outbox::OutboxDelivery;
 pub use queries::queue::DecidedRun;
 pub use queries::retention::{ExpiredRun, RetentionCandidate};

@@ -58,15 +58,16 @@ impl Workspaces {
         self.root.join(folder_name(run, attempt))
     }
 
-    /// Creates the folders of an attempt. Opens them instead if the attempt resumes after an approval.
+    /// Creates the folders of an attempt. Opens them instead if the attempt has begun (`is_kept`): it resumes after an
+    /// approval, or another server has executed it until now.
     ///
     /// # Errors
     /// The disk's, or the workspace is no longer a folder.
-    pub async fn make(&self, run: &RunId, attempt: u32, info: AttemptInfo) -> io::Result<Folder> {
+    pub async fn make(&self, run: &RunId, attempt: u32, info: AttemptInfo, is_kept: bool) -> io::Result<Folder> {
         let (this, name) = (self.clone(), PathBuf::from(folder_name(run, attempt)));
         blocking(move || {
             let (workspaces, infos) = (private_folder(&this.root)?, private_folder(&this.info_root)?);
-            if info.answer.is_none() {
+            if !is_kept {
                 // Only a command of another run can have created something of this name.
                 workspaces.remove_tree(&name)?;
                 infos.remove_tree(&name)?;
@@ -127,9 +128,10 @@ impl Workspaces {
         .await
     }
 
-    /// Removes the folders of all attempts but these. Called when the server starts, before it executes anything.
-    pub async fn sweep(&self, needed: &[(RunId, u32)]) {
-        let needed: HashSet<OsString> = needed.iter().map(|(run, attempt)| folder_name(run, *attempt)).collect();
+    /// Removes the folders of all attempts but those with these names. Called when the server starts, before it
+    /// executes anything.
+    pub async fn sweep(&self, needed: &HashSet<OsString>) {
+        let needed = needed.clone();
         let this = self.clone();
         let swept = blocking(move || {
             for root in [&this.root, &this.info_root] {

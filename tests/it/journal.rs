@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use async_trait::async_trait;
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use runtrail::engine::{Engine, EngineOptions, ProcessLauncher};
+use runtrail::engine::{Engine, EngineOptions, Handover, ProcessLauncher};
 use runtrail::journal::{FrameEncoding, GroupCommit, Journal, JournalBackend, ReadStep, Reader, WriteError};
 use runtrail::model::sse::SseParser;
 use runtrail::model::{FrameRecord, Pin, ProblemCode, Run, RunId, Status, Timestamp, Transition};
@@ -610,6 +610,9 @@ async fn journal_attempt_of_a_deleted_run_is_not_found() {
             passed: Default::default(),
             confinement: Default::default(),
             catalog: catalog.clone(),
+            handover: Handover::new(std::time::Duration::ZERO, &folder.path().join("handover"), 0, Default::default())
+                .unwrap(),
+            workspaces: folder.path().join("workspaces"),
         }),
     };
     let store = store.intercepted(Arc::new(gated.clone()));

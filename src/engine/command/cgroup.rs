@@ -4,6 +4,8 @@
 //! Below the server's own group is one group of ours, `runtrail-…`. It has a group for each attempt and one for the
 //! server: the kernel distributes memory and processes only below a group without processes of its own.
 
+use std::collections::HashSet;
+use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -30,6 +32,10 @@ const SERVER_GROUP: &str = "server";
 #[derive(Clone, Debug)]
 pub struct AttemptCgroups {
     root: PathBuf,
+    /// The group that [`Self::root`] is in, and so are those of earlier servers.
+    own: PathBuf,
+    /// How the names of our group and those of earlier servers begin.
+    prefix: String,
     has_memory: bool,
     has_processes: bool,
 }
@@ -46,8 +52,8 @@ pub enum CgroupError {
 }
 
 impl AttemptCgroups {
-    /// Prepares our group below that of this process. `name` distinguishes servers that run at the same time. Processes
-    /// that an earlier server of this name has left are killed.
+    /// Prepares our group below that of this process. `name` distinguishes servers that run at the same time. What an
+    /// earlier server of this name has left stays until [`Self::sweep`].
     ///
     /// # Errors
     /// [`CgroupError`].
@@ -78,9 +84,8 @@ impl AttemptCgroups {
         CONTROLLERS.into_iter().for_each(|controller| distribute(&root, controller));
         let of_attempts =
             |controller: &str| words(&root.join("cgroup.subtree_control")).iter().any(|word| word == controller);
-        let groups = Self { has_memory: of_attempts("memory"), has_processes: of_attempts("pids"), root };
-        sweep(own, &format!("{GROUP_PREFIX}{name}-"), &groups.root);
-        Ok(groups)
+        let (own, prefix) = (own.to_owned(), format!("{GROUP_PREFIX}{name}-"));
+        Ok(Self { has_memory: of_attempts("memory"), has_processes: of_attempts("pids"), root, own, prefix })
     }
 
     /// Why limits do not work here, if they do not.
@@ -101,7 +106,7 @@ impl AttemptCgroups {
     /// # Errors
     /// The system's.
     pub fn make(&self, name: &Path, limits: &Limits) -> io::Result<PathBuf> {
-        let group = self.root.join(name);
+        let group = self.group(name);
         make(&group)?;
         if let Some(memory) = limits.memory.filter(|_| self.has_memory) {
             write(&group.join("memory.max"), &memory.to_string())?;
@@ -116,21 +121,51 @@ impl AttemptCgroups {
 
     /// Kills all processes of an attempt and removes its group, if it exists. Blocks.
     pub fn end(&self, name: &Path) {
-        end(&self.root.join(name));
+        let group = self.group(name);
+        end(&group);
+        if let Some(root) = group.parent().filter(|root| *root != self.root)
+            && groups_in(root).iter().all(|left| left.ends_with(SERVER_GROUP))
+        {
+            // It was the last attempt of an earlier server. The supervisor may need a moment to end.
+            let _ = remove(root);
+        }
     }
-}
 
-/// Kills what earlier servers of this name have left, and removes empty groups of other servers that are gone.
-fn sweep(own: &Path, earlier: &str, root: &Path) {
-    for group in groups_in(own).iter().filter(|group| *group != root) {
-        let name = group.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        let Some(pid) = name.strip_prefix(GROUP_PREFIX).and_then(|name| name.rsplit_once('-')?.1.parse().ok()) else {
-            continue;
+    /// The group of an attempt: that of an earlier server if this one has taken the attempt over.
+    fn group(&self, name: &Path) -> PathBuf {
+        let earlier = self.earlier().map(|root| root.join(name)).find(|group| group.exists());
+        earlier.unwrap_or_else(|| self.root.join(name))
+    }
+
+    /// The groups of earlier servers of our name.
+    fn earlier(&self) -> impl Iterator<Item = PathBuf> {
+        let is_earlier = |group: &PathBuf| {
+            let name = group.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            *group != self.root && name.starts_with(&self.prefix)
         };
-        if name.starts_with(earlier) {
-            end(group);
-        } else if find_process(pid).is_none() {
-            let _ = remove(group);
+        groups_in(&self.own).into_iter().filter(is_earlier)
+    }
+
+    /// Kills what earlier servers of this name have left, except the attempts with these names, and removes empty
+    /// groups of other servers that are gone. Blocks.
+    pub fn sweep(&self, adopted: &HashSet<OsString>) {
+        for root in self.earlier() {
+            let is_adopted = |group: &PathBuf| group.file_name().is_some_and(|name| adopted.contains(name));
+            let groups = groups_in(&root);
+            if !groups.iter().any(is_adopted) {
+                end(&root);
+                continue;
+            }
+            // The supervisors of the attempts that go on may be in the group of their server.
+            let is_left = |group: &&PathBuf| !is_adopted(group) && !group.ends_with(SERVER_GROUP);
+            groups.iter().filter(is_left).for_each(|group| end(group));
+        }
+        for group in groups_in(&self.own).iter().filter(|group| **group != self.root) {
+            let name = group.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            let pid = name.strip_prefix(GROUP_PREFIX).and_then(|name| name.rsplit_once('-')?.1.parse().ok());
+            if !name.starts_with(&self.prefix) && pid.is_some_and(|pid| find_process(pid).is_none()) {
+                let _ = remove(group);
+            }
         }
     }
 }
@@ -258,16 +293,44 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let own = folder.path().join("own");
         group(&own, "cpu memory pids", "memory pids");
-        group(&own.join("runtrail-x"), "memory pids", "memory pids");
-        let groups = AttemptCgroups { root: own.join("runtrail-x"), has_memory: true, has_processes: true };
+        group(&own.join("runtrail-x-1"), "memory pids", "memory pids");
+        let groups = AttemptCgroups {
+            root: own.join("runtrail-x-1"),
+            prefix: "runtrail-x-".to_owned(),
+            own: own.clone(),
+            has_memory: true,
+            has_processes: true,
+        };
         let limits = Limits { memory: Some(1 << 20), processes: Some(7), ..Limits::default() };
         assert_eq!(groups.lacks(&limits), None);
-        group(&own.join("runtrail-x/run-1"), "memory pids", "");
+        group(&own.join("runtrail-x-1/run-1"), "memory pids", "");
         let made = groups.make(Path::new("run-1"), &limits).unwrap();
         let text = |name: &str| std::fs::read_to_string(made.join(name)).unwrap();
         assert!(text("memory.max").starts_with("1048576") && text("pids.max").starts_with('7'));
         let without = AttemptCgroups { has_memory: false, ..groups };
         assert!(without.lacks(&limits).is_some_and(|reason| reason.contains("Delegate=yes")));
         assert_eq!(without.lacks(&Limits::default()), None);
+    }
+
+    #[test]
+    fn cgroup_of_an_adopted_attempt_is_that_of_the_earlier_server() {
+        let folder = tempfile::tempdir().unwrap();
+        let own = folder.path().to_owned();
+        for group in ["runtrail-x-1/run-1", "runtrail-x-1/run-2", "runtrail-x-2", "runtrail-y-1/run-1"] {
+            std::fs::create_dir_all(own.join(group)).unwrap();
+        }
+        let groups = AttemptCgroups {
+            root: own.join("runtrail-x-2"),
+            prefix: "runtrail-x-".to_owned(),
+            own: own.clone(),
+            has_memory: false,
+            has_processes: false,
+        };
+        groups.sweep(&HashSet::from(["run-1".into()]));
+        assert!(own.join("runtrail-x-1/run-1").exists() && !own.join("runtrail-x-1/run-2").exists());
+        let made = |name: &str| groups.make(Path::new(name), &Limits::default()).unwrap();
+        assert_eq!((made("run-1"), made("run-3")), (own.join("runtrail-x-1/run-1"), own.join("runtrail-x-2/run-3")));
+        groups.end(Path::new("run-1"));
+        assert!(!own.join("runtrail-x-1").exists());
     }
 }

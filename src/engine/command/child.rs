@@ -1,5 +1,6 @@
 //! Sets up a command's process between fork and exec.
 
+use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
@@ -84,17 +85,11 @@ pub(super) fn join_cgroup(shell: &mut Command, group: &Path) -> std::io::Result<
     Ok(())
 }
 
-/// Gives the command's outputs to its user. Outputs that are no pipe or terminal, as in tests, stay as they are.
-pub(super) fn give_outputs(ids: &UserIds) {
+/// Gives the command's outputs to its user.
+pub(super) fn give_outputs(ids: &UserIds, outputs: [&OwnedFd; 2]) {
     let (user, group) = (rustix::fs::Uid::from_raw(ids.user), rustix::fs::Gid::from_raw(ids.group));
-    for output in [rustix::stdio::stdout(), rustix::stdio::stderr()] {
-        let is_own = rustix::fs::fstat(output).is_ok_and(|facts| {
-            let kind = rustix::fs::FileType::from_raw_mode(facts.st_mode);
-            kind == rustix::fs::FileType::Fifo || rustix::termios::isatty(output)
-        });
-        if is_own {
-            let _ = rustix::fs::fchown(output, Some(user), Some(group));
-        }
+    for output in outputs {
+        let _ = rustix::fs::fchown(output, Some(user), Some(group));
     }
 }
 

@@ -1,5 +1,6 @@
 //! Confines the commands of an attempt by a control group and a sandbox.
 
+use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -114,6 +115,13 @@ impl Confinement {
             *works = true;
         }
         Ok(wrap)
+    }
+
+    /// Kills what earlier servers have left, except the attempts with these names. Blocks.
+    pub(super) fn sweep(&self, adopted: &HashSet<OsString>) {
+        if let Ok(groups) = &self.groups {
+            groups.sweep(adopted);
+        }
     }
 
     /// Kills all processes of an attempt, in whatever session they are. Blocks.

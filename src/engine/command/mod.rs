@@ -1,9 +1,10 @@
 //! Starts and ends commands. [`launcher`] is the interface; [`process`] implements it with processes.
 //!
-//! Between the server and each command is a [`supervisor`]. It reports to the server ([`report`]) and ends the
-//! command's processes, as [`termination`] decides. [`confinement`] limits what commands can reach, and [`environment`]
-//! which variables they get.
+//! Between the server and each command is a [`supervisor`]. It reads what the command prints, reports to the server
+//! ([`report`], [`handover`]) and ends the command's processes, as [`termination`] decides. [`confinement`] limits what
+//! commands can reach, and [`environment`] which variables they get.
 
+pub(super) mod handover;
 pub(super) mod launcher;
 pub(super) mod orphans;
 pub(super) mod process;
@@ -11,10 +12,11 @@ pub(super) mod report;
 pub(super) mod shortage;
 
 mod child;
+mod connection;
 mod oom;
+mod output_masker;
 mod pipe;
 mod process_table;
-mod spawn;
 mod termination;
 
 pub mod cgroup;

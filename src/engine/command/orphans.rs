@@ -1,6 +1,8 @@
 //! Kills orphaned commands: those whose supervisor was killed before it could end them. Their environment still
 //! identifies their attempt.
 
+use std::collections::HashSet;
+use std::ffi::OsString;
 use std::path::Path;
 
 use rustix::process::Signal;
@@ -16,11 +18,13 @@ pub(super) const WORKSPACE_MARKER: &str = "RUNTRAIL_WORKSPACE=";
 /// The most passes. A process that starts others during a pass leaves them to the next one.
 const MAX_PASSES: usize = 10;
 
-/// Kills every process whose attempt has its workspace in this folder. Called at startup: the folder belongs to this
-/// server, which has started nothing yet. Does nothing where there is no /proc.
-pub fn kill_orphans(workspaces: &Path) {
+/// Kills every process whose attempt has its workspace in this folder, except those of attempts that this server has
+/// taken over. Called at startup: the folder belongs to this server, which has started nothing yet. Does nothing where
+/// there is no /proc.
+pub fn kill_orphans(workspaces: &Path, adopted: &HashSet<OsString>) {
     let mark = [WORKSPACE_MARKER.as_bytes(), workspaces.as_os_str().as_encoded_bytes(), b"/"].concat();
-    end_all(|variable| variable.starts_with(&mark));
+    let is_adopted = |name: &[u8]| adopted.iter().any(|adopted| adopted.as_encoded_bytes() == name);
+    end_all(|variable| variable.strip_prefix(&mark[..]).is_some_and(|name| !is_adopted(name)));
 }
 
 /// Kills every process of the attempt with this workspace. Called when no worker executes it any more.

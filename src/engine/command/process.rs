@@ -1,45 +1,54 @@
-//! Starts commands as processes, each below a supervisor. Dropping a command kills everything it started.
+//! Starts commands as processes, each below a supervisor, or takes over those of an earlier server. Dropping a command
+//! kills everything it started, unless the server leaves its commands to the next one.
 
+use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::UnixStream;
-use tokio::process::{Child, Command};
+use tokio::process::Command;
 use tokio_util::sync::CancellationToken;
 
 use super::confinement::{CommandConfinement, Confinement, ConfinementRequest};
+use super::connection::{Connecting, connect, hello};
 use super::environment::PassedVariables;
-use super::launcher::{CommandEvent, CommandLauncher, CommandSpec, Outputs, Privileges, RunningCommand};
-use super::orphans::{WORKSPACE_MARKER, WORKSPACE_VARIABLE, kill_attempt_orphans};
-use super::pipe::{CommandStdio, LeftoverOutput, TERMINAL_TYPE, open_outputs};
-use super::report::SupervisorReport;
-use super::supervisor;
+use super::handover::sockets::SocketFolder;
+use super::launcher::{CommandLauncher, CommandSpec, CommandToAdopt, OutputForm, Privileges, StartedCommand};
+use super::orphans::{WORKSPACE_MARKER, WORKSPACE_VARIABLE, kill_orphans};
+use super::pipe::TERMINAL_TYPE;
 use crate::model::OutputMode;
 use crate::model::kinds::{Failure, Notice};
 use crate::pipelines::Catalog;
 
-/// The longest report. A supervisor limits how many processes it names.
-const MAX_REPORT_BYTES: usize = 64 * 1024;
+/// How commands outlive their server.
+#[derive(Debug)]
+pub struct Handover {
+    /// How long supervisors wait for the next server. 0 if commands end with theirs.
+    wait: Duration,
+    sockets: SocketFolder,
+    /// The most bytes of records that a supervisor keeps while no server reads.
+    spool_bytes: u64,
+    /// Cancelled when this server leaves its commands to the next one.
+    signal: CancellationToken,
+}
 
-/// A running command and the pipe to its supervisor.
-struct SupervisedCommand {
-    supervisor: Child,
-    pipe: UnixStream,
-    /// Bytes of an incomplete report.
-    buffer: Vec<u8>,
-    /// The workspace of its attempt, which identifies its processes if the supervisor is killed.
-    workspace: Option<PathBuf>,
-    /// Cancelled when no process is left that could print.
-    ended: CancellationToken,
-    /// The outputs of processes that it leaves in the background.
-    left: Vec<LeftoverOutput>,
-    is_gone: bool,
+impl Handover {
+    /// Supervisors wait for so long, on sockets in `folder`, which is created if it does not exist.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn new(wait: Duration, folder: &Path, spool_bytes: u64, signal: CancellationToken) -> io::Result<Self> {
+        Ok(Self { wait, sockets: SocketFolder::create(folder)?, spool_bytes, signal })
+    }
+
+    fn folder(&self) -> String {
+        self.sockets.path().to_string_lossy().into_owned()
+    }
 }
 
 /// Starts commands as processes.
@@ -56,13 +65,16 @@ pub struct ProcessLauncher {
     pub confinement: Arc<Confinement>,
     /// The pipelines, which name the variables with their secrets.
     pub catalog: Catalog,
+    pub handover: Handover,
+    /// The folder of workspaces: processes of earlier servers have theirs in it.
+    pub workspaces: PathBuf,
 }
 
 #[async_trait]
 impl CommandLauncher for ProcessLauncher {
-    /// Starts `sh -c command`.
-    fn start(&self, command: CommandSpec<'_>) -> io::Result<(Box<dyn RunningCommand>, Outputs)> {
-        let CommandSpec { run, folder, variables, output, background, privileges, confinement } = command;
+    /// Starts the supervisor of `sh -c command`.
+    async fn start(&self, command: CommandSpec<'_>) -> io::Result<StartedCommand> {
+        let CommandSpec { run, folder, variables, output, form, token, background, privileges, confinement } = command;
         let workspace = variables.get(WORKSPACE_VARIABLE).map(PathBuf::from);
         let mut start = Command::new(&self.program);
         start.arg("supervise");
@@ -99,28 +111,69 @@ impl CommandLauncher for ProcessLauncher {
         if let Some(run_as) = run_as {
             start.arg("--become").arg(run_as.ids().to_string()).envs(run_as.variables());
         }
+        start.args(["--output", output_word(output)]);
         if output == OutputMode::Tty {
-            start.arg("--terminal").env("TERM", TERMINAL_TYPE);
+            start.env("TERM", TERMINAL_TYPE);
         }
-        let ended = CancellationToken::new();
-        let (outputs, left, CommandStdio { stdout, stderr }) = open_outputs(output, background, &ended)?;
-        let (pipe, its_leash) = std::os::unix::net::UnixStream::pair()?;
-        pipe.set_nonblocking(true)?;
+        let mut hello = hello(token, 0, self.handover.wait, String::new());
+        let mut socket = None;
+        match form {
+            OutputForm::Bytes => {
+                start.arg("--raw");
+            }
+            OutputForm::Frames { secrets, most_bytes } => {
+                hello.secrets = secrets;
+                start.args(["--allowance", &most_bytes.to_string()]);
+                if !self.handover.wait.is_zero() {
+                    hello.folder = self.handover.folder();
+                    let name = new_socket_name();
+                    start.arg("--sockets").arg(self.handover.sockets.path()).args(["--socket", &name]);
+                    start.args(["--spool", &self.handover.spool_bytes.to_string()]);
+                    socket = Some(name);
+                }
+            }
+        }
+        let (stream, its_stream) = std::os::unix::net::UnixStream::pair()?;
         start
             .arg("--")
             .arg(run)
             .current_dir(folder.as_child_sees_it())
             .envs(variables)
-            .stdin(Stdio::from(OwnedFd::from(its_leash)))
-            .stdout(stdout)
-            .stderr(stderr)
+            .stdin(Stdio::from(OwnedFd::from(its_stream)))
+            // It may outlive this server, and whoever reads the server's log.
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
             // Ctrl-C in the server's terminal is for the server alone, which then ends its runs in order.
             .process_group(0);
-        let supervisor = start.spawn().map_err(|error| describe_spawn_error(error, folder.path(), &self.program))?;
-        let pipe = UnixStream::from_std(pipe)?;
-        let process =
-            SupervisedCommand { supervisor, pipe, buffer: Vec::new(), workspace, ended, left, is_gone: false };
-        Ok((Box::new(process), outputs))
+        let child = start.spawn().map_err(|error| describe_spawn_error(error, folder.path(), &self.program))?;
+        // The command keeps the other end of the socket, which must close with the supervisor.
+        drop(start);
+        self.connect(Some(child), stream, hello, socket, workspace).await
+    }
+
+    async fn adopt(&self, command: CommandToAdopt) -> io::Result<StartedCommand> {
+        let CommandToAdopt { socket, token, offset, workspace } = command;
+        let stream = self.handover.sockets.connect(&socket)?;
+        let hello = hello(token, offset, self.handover.wait, self.handover.folder());
+        self.connect(None, stream, hello, Some(socket), Some(workspace)).await
+    }
+
+    async fn sweep(&self, sockets: HashSet<String>, attempts: HashSet<OsString>) {
+        let swept = self.handover.sockets.sweep(&sockets);
+        if let Err(error) = swept {
+            tracing::warn!(%error, "cannot remove the sockets of supervisors that are gone");
+        }
+        let (confinement, workspaces) = (Arc::clone(&self.confinement), self.workspaces.clone());
+        // The task fails only if the runtime shuts down.
+        let _ = tokio::task::spawn_blocking(move || {
+            kill_orphans(&workspaces, &attempts);
+            confinement.sweep(&attempts);
+        })
+        .await;
+    }
+
+    fn handover(&self) -> (Duration, CancellationToken) {
+        (self.handover.wait, self.handover.signal.clone())
     }
 
     async fn prepare(&self, request: ConfinementRequest) -> Result<(CommandConfinement, Vec<Notice>), Failure> {
@@ -160,72 +213,32 @@ fn describe_spawn_error(error: io::Error, folder: &Path, program: &Path) -> io::
     io::Error::new(kind, message)
 }
 
-#[async_trait]
-impl RunningCommand for SupervisedCommand {
-    async fn terminate(&mut self) {
-        // A write fails when the supervisor has ended, and then the command has, too.
-        let _ = self.pipe.write_all(&[supervisor::TERMINATE]).await;
-    }
-
-    async fn kill(&mut self) {
-        let _ = self.pipe.write_all(&[supervisor::KILL]).await;
-    }
-
-    async fn next_event(&mut self) -> CommandEvent {
-        while !self.is_gone {
-            if let Some(end) = self.buffer.iter().position(|byte| *byte == b'\n') {
-                let line: Vec<u8> = self.buffer.drain(..=end).collect();
-                match serde_json::from_slice(&line) {
-                    Ok(report) => return self.on_report(report),
-                    Err(error) => {
-                        tracing::warn!(%error, "a supervisor sent a report that cannot be parsed; it is skipped")
-                    }
-                }
-                continue;
-            }
-            match self.pipe.read_buf(&mut self.buffer).await {
-                Ok(count) if count > 0 && self.buffer.len() < MAX_REPORT_BYTES => {}
-                _ => self.on_supervisor_exit().await,
-            }
-        }
-        CommandEvent::Finished
-    }
-
-    fn leftover_outputs(&mut self) -> Outputs {
-        // Background processes end later than the command itself.
-        self.ended = CancellationToken::new();
-        std::mem::take(&mut self.left).into_iter().filter_map(|left| left.open(&self.ended).ok()).collect()
+impl ProcessLauncher {
+    async fn connect(
+        &self,
+        child: Option<tokio::process::Child>,
+        stream: std::os::unix::net::UnixStream,
+        hello: super::handover::protocol::Hello,
+        socket: Option<String>,
+        workspace: Option<PathBuf>,
+    ) -> io::Result<StartedCommand> {
+        // Without a socket nobody could take the command over.
+        let hand_over = if socket.is_some() { self.handover.signal.clone() } else { CancellationToken::new() };
+        let with = Connecting { child, stream, hello, socket, workspace, hand_over };
+        let (command, records) = connect(with).await?;
+        Ok(StartedCommand { command: Box::new(command), records: Box::new(records) })
     }
 }
 
-impl SupervisedCommand {
-    fn on_report(&mut self, report: SupervisorReport) -> CommandEvent {
-        match report {
-            SupervisorReport::NotStarted(reason) => CommandEvent::NotStarted(reason),
-            SupervisorReport::Delayed(reason) => CommandEvent::Delayed(reason),
-            SupervisorReport::Exited(exit) => {
-                if !self.left.is_empty() && exit.code == 0 {
-                    // The command's own output is read to its end. Its background processes go on printing.
-                    self.ended.cancel();
-                }
-                CommandEvent::Exited(exit)
-            }
-            SupervisorReport::ServiceSignalled(signalled) => CommandEvent::ServiceSignalled(signalled),
-            SupervisorReport::LeftBehind(left) => CommandEvent::LeftBehind(left),
-            SupervisorReport::Stuck(stuck) => CommandEvent::Stuck(stuck),
-        }
+const fn output_word(output: OutputMode) -> &'static str {
+    match output {
+        OutputMode::Merged => "merged",
+        OutputMode::Separate => "separate",
+        OutputMode::Tty => "tty",
     }
+}
 
-    /// Handles the end of the supervisor.
-    async fn on_supervisor_exit(&mut self) {
-        use std::os::unix::process::ExitStatusExt;
-        let status = self.supervisor.wait().await;
-        // A killed supervisor leaves processes behind. The attempt's background processes are killed with them.
-        let was_killed = status.map_or(true, |status| status.signal().is_some());
-        if was_killed && let Some(workspace) = &self.workspace {
-            kill_attempt_orphans(workspace).await;
-        }
-        self.ended.cancel();
-        self.is_gone = true;
-    }
+/// A name that no other socket has had.
+fn new_socket_name() -> String {
+    uuid::Uuid::now_v7().simple().to_string()
 }

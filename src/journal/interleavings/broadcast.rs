@@ -248,7 +248,7 @@ pub(super) fn join_during_commit(ignores_its_cursor: bool) {
             })
             .await;
         });
-        commit_and_publish(&world, AppendFrames { lease: lease(&world) }).await;
+        commit_and_publish(&world, AppendFrames::new(lease(&world))).await;
         reading.await.unwrap();
     });
 }

@@ -106,7 +106,7 @@ fn write(command: impl Into<RunCommand>, frames: usize) -> RunWrite {
 }
 
 fn claim(run: RunKey) -> RunWrite {
-    write(ClaimRun { run, attempt: 1, owner: "test".into(), lease_until: Timestamp(i64::MAX) }, 1)
+    write(ClaimRun { run, attempt: 1, owner: "test".into(), lease_until: Timestamp(i64::MAX), hands_over: false }, 1)
 }
 
 fn completed(lease: Lease) -> FinishAttempt {
@@ -117,7 +117,7 @@ fn completed(lease: Lease) -> FinishAttempt {
 fn writes(lease: Lease) -> impl Iterator<Item = RunWrite> {
     WRITES.into_iter().enumerate().map(move |(index, frames)| match index + 1 == WRITES.len() {
         true => write(completed(lease), frames),
-        false => write(AppendFrames { lease }, frames),
+        false => write(AppendFrames::new(lease), frames),
     })
 }
 

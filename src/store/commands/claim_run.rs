@@ -15,6 +15,8 @@ pub struct ClaimRun {
     pub owner: String,
     /// When the lease expires.
     pub lease_until: Timestamp,
+    /// Whether the server starts no command before its supervisor is known, so that another one can take over.
+    pub hands_over: bool,
 }
 
 impl RunChange for ClaimRun {
@@ -27,7 +29,7 @@ impl RunChange for ClaimRun {
         statement!(
             "UPDATE runs SET head = head + $frames, clock = $clock,
                 status = 'running', started_at = $at,
-                lease_owner = $owner, lease_until = $lease_until, lease_token = lease_token + 1
+                lease_owner = $owner, lease_until = $lease_until, lease_token = lease_token + 1, hands_over = $hands_over
              WHERE key = $run AND status = 'pending' AND attempt = $attempt AND deleted_at IS NULL
                 AND NOT EXISTS (SELECT 1 FROM runs AS other
                     WHERE other.concurrency_group = runs.concurrency_group AND other.status = 'running')
@@ -37,6 +39,7 @@ impl RunChange for ClaimRun {
             at: stamp.at,
             owner: &self.owner,
             lease_until: self.lease_until,
+            hands_over: self.hands_over,
             run: self.run,
             attempt: self.attempt,
         )

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use super::{Lease, ListEvent, RunChange, WriteStamp};
+use super::{Lease, ListEvent, NewSupervisor, RunChange, SupervisorUpdate, Updated, WriteStamp};
 use crate::store::statement::{Statement, statement};
 use crate::store::{JournalHead, RunKey};
 
@@ -12,6 +12,15 @@ use crate::store::{JournalHead, RunKey};
 pub struct EnterPhase {
     pub lease: Lease,
     pub phase: Arc<str>,
+    /// The supervisor of the phase's command, if another server can take it over.
+    pub supervisor: Option<SupervisorUpdate>,
+}
+
+impl EnterPhase {
+    /// The phase begins with the command of this supervisor.
+    pub fn new(lease: Lease, phase: Arc<str>, supervisor: Option<NewSupervisor>) -> Self {
+        Self { lease, phase, supervisor: supervisor.map(SupervisorUpdate::Ready) }
+    }
 }
 
 impl RunChange for EnterPhase {
@@ -31,6 +40,10 @@ impl RunChange for EnterPhase {
             attempt: self.lease.attempt,
             token: self.lease.token,
         )
+    }
+
+    fn follow_ups(&self, updated: &Updated) -> Vec<Statement<'_>> {
+        self.supervisor.iter().map(|supervisor| supervisor.statement(self.lease, updated)).collect()
     }
 
     fn list_event(&self, _journal: &JournalHead) -> Option<ListEvent> {

@@ -1,4 +1,4 @@
-use super::{Lease, ListEvent, RunChange, RunWrite, Updated, WriteStamp};
+use super::{Lease, ListEvent, RunChange, RunWrite, Updated, WriteStamp, forget_supervisors};
 use crate::model::notify::NotifyEvent;
 use crate::model::{FinalStatus, Timestamp};
 use crate::store::statement::{Statement, statement};
@@ -100,15 +100,18 @@ impl RunChange for FinishAttempt {
     }
 
     fn follow_ups(&self, updated: &Updated) -> Vec<Statement<'_>> {
-        vec![statement!(
-            "UPDATE attempts SET status = $status, finished_at = $at, error = $error
-             WHERE run = $run AND attempt = $attempt";
-            status: self.to.status(),
-            at: updated.at,
-            error: self.error.as_deref(),
-            run: self.holder.run(),
-            attempt: self.holder.attempt(),
-        )]
+        vec![
+            statement!(
+                "UPDATE attempts SET status = $status, finished_at = $at, error = $error
+                 WHERE run = $run AND attempt = $attempt";
+                status: self.to.status(),
+                at: updated.at,
+                error: self.error.as_deref(),
+                run: self.holder.run(),
+                attempt: self.holder.attempt(),
+            ),
+            forget_supervisors(self.holder.run()),
+        ]
     }
 
     fn list_event(&self, journal: &JournalHead) -> Option<ListEvent> {

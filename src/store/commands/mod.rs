@@ -16,6 +16,7 @@ mod access;
 mod add_login_code;
 mod add_session;
 mod add_token;
+mod adopt_run;
 mod advance_schedule;
 mod append_frames;
 mod attempt_rows;
@@ -48,6 +49,7 @@ mod revoke_token;
 mod run_change;
 mod run_write;
 mod skip_due_time;
+mod supervisor_update;
 mod touch_session;
 mod touch_token;
 
@@ -55,6 +57,7 @@ pub use access::{Digest, StoredCode, StoredSession, StoredToken};
 pub use add_login_code::AddLoginCode;
 pub use add_session::AddSession;
 pub use add_token::AddToken;
+pub use adopt_run::AdoptRun;
 pub use advance_schedule::AdvanceSchedule;
 pub use append_frames::AppendFrames;
 pub use begin_delivery::BeginDelivery;
@@ -89,6 +92,8 @@ pub use revoke_token::RevokeToken;
 pub use run_change::{Lease, RunChange, Updated, WriteStamp};
 pub use run_write::{Committed, NewFrame, RunWrite};
 pub use skip_due_time::SkipDueTime;
+use supervisor_update::forget_supervisors;
+pub use supervisor_update::{NewSupervisor, NextExecution, SpoolPosition, SupervisorUpdate};
 pub use touch_session::TouchSession;
 pub use touch_token::TouchToken;
 
@@ -225,6 +230,7 @@ run_commands! {
     RequestApproval,
     DecideApproval,
     ResumeRun,
+    AdoptRun,
     FinishAttempt,
     QueueAttempt,
     CancelPending,

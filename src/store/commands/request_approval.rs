@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use super::{Lease, ListEvent, RunChange, WriteStamp};
+use super::{Lease, ListEvent, RunChange, Updated, WriteStamp, forget_supervisors};
 use crate::model::notify::NotifyEvent;
 use crate::store::statement::{Statement, statement};
 use crate::store::{JournalHead, RunKey};
@@ -41,6 +41,10 @@ impl RunChange for RequestApproval {
             attempt: self.lease.attempt,
             token: self.lease.token,
         )
+    }
+
+    fn follow_ups(&self, _updated: &Updated) -> Vec<Statement<'_>> {
+        vec![forget_supervisors(self.lease.run)]
     }
 
     fn list_event(&self, _journal: &JournalHead) -> Option<ListEvent> {

@@ -15,6 +15,8 @@ pub struct ResumeRun {
     pub owner: String,
     /// When the lease expires.
     pub lease_until: Timestamp,
+    /// Whether the server starts no command before its supervisor is known, so that another one can take over.
+    pub hands_over: bool,
 }
 
 impl RunChange for ResumeRun {
@@ -25,7 +27,7 @@ impl RunChange for ResumeRun {
     fn update(&self, stamp: &WriteStamp) -> Statement<'_> {
         statement!(
             "UPDATE runs SET head = head + $frames, clock = $clock,
-                lease_owner = $owner, lease_until = $lease_until, lease_token = lease_token + 1,
+                lease_owner = $owner, lease_until = $lease_until, lease_token = lease_token + 1, hands_over = $hands_over,
                 gate = NULL, asked = NULL, question = NULL
              WHERE key = $run AND gate IS NOT NULL AND (gate <> 'waiting' OR cancel_by IS NOT NULL) AND attempt = $attempt
              RETURNING status, attempt, head, lease_token, cancel_by";
@@ -33,6 +35,7 @@ impl RunChange for ResumeRun {
             clock: stamp.clock,
             owner: &self.owner,
             lease_until: self.lease_until,
+            hands_over: self.hands_over,
             run: self.run,
             attempt: self.attempt,
         )

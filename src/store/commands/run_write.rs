@@ -266,7 +266,7 @@ mod tests {
         let command = if is_timed {
             CancelPending { run, attempt: 1 }.into()
         } else {
-            RunCommand::from(AppendFrames { lease: Lease { run, attempt: 1, token: 1 } })
+            RunCommand::from(AppendFrames::new(Lease { run, attempt: 1, token: 1 }))
         };
         let mut write = RunWrite { at: Timestamp(at), ..RunWrite::new(command) };
         let frame = |ts: &i64| NewFrame { ts: Timestamp(*ts), phase: None, kind: "log".into(), data: "{}".into() };

@@ -10,6 +10,7 @@ pub mod access;
 pub mod attempts;
 pub mod audit;
 pub mod frames;
+pub mod handover;
 pub mod hook_deliveries;
 pub mod outbox;
 pub mod queue;

@@ -4,10 +4,11 @@ use std::io;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use runtrail::engine::{CommandEvent, CommandLauncher, CommandSpec, Exit, Outputs, RunningCommand};
-use runtrail::model::LogStream;
-use tokio::io::AsyncWriteExt;
-use tokio::sync::watch;
+use runtrail::engine::{
+    CommandEvent, CommandLauncher, CommandSpec, Exit, Record, RecordSource, RunningCommand, StartedCommand, TimedRecord,
+};
+use runtrail::model::{FramePayload, Log, LogStream};
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 /// The commands of one server. Each prints its name with every line.
@@ -54,21 +55,22 @@ enum Signal {
     Kill,
 }
 
+#[async_trait]
 impl CommandLauncher for Simulated {
-    fn start(&self, command: CommandSpec<'_>) -> io::Result<(Box<dyn RunningCommand>, Outputs)> {
+    async fn start(&self, command: CommandSpec<'_>) -> io::Result<StartedCommand> {
         let CommandSpec { run, variables, .. } = command;
         let mut script = Script::of(run);
         let this: u64 = variables["RUNTRAIL_TRY"].to_str().unwrap().parse().unwrap();
         if script.tries != 0 {
             script.code = i32::from(this < script.tries);
         }
-        let line = format!("{} {}\n", self.server, variables["RUNTRAIL_PHASE"].display());
-        let (stdout, mut print) = tokio::io::duplex(1 << 16);
+        let line = format!("{} {}", self.server, variables["RUNTRAIL_PHASE"].display());
+        let (print, printed) = mpsc::unbounded_channel();
         let (signal, mut signalled) = watch::channel(Signal::None);
         let work = tokio::spawn(async move {
             let carried_out = async {
                 for _ in 0..script.lines {
-                    print.write_all(line.as_bytes()).await.unwrap();
+                    let _ = print.send(line.clone());
                     tokio::time::sleep(Duration::from_millis(script.ms / script.lines.max(1))).await;
                 }
                 Some(script.code)
@@ -78,8 +80,22 @@ impl CommandLauncher for Simulated {
                 _ = signalled.wait_for(|signal| *signal == Signal::Kill || *signal == Signal::Terminate && !script.stubborn) => None,
             }
         });
-        let outputs = Outputs::from([(LogStream::Output, Box::new(stdout) as _)]);
-        Ok((Box::new(Command { work, signal, has_ended: false }), outputs))
+        let command = Command { work, signal, has_ended: false };
+        Ok(StartedCommand { command: Box::new(command), records: Box::new(Printed(printed)) })
+    }
+}
+
+/// The lines of a command.
+struct Printed(mpsc::UnboundedReceiver<String>);
+
+#[async_trait]
+impl RecordSource for Printed {
+    async fn next(&mut self, pending: &mut Vec<TimedRecord>) -> bool {
+        let Some(line) = self.0.recv().await else { return false };
+        let stream = LogStream::Output;
+        let data = FramePayload::Log(Log { stream, line, cont: false, replaces: None }).data();
+        pending.push(TimedRecord { record: Record::Row { stream, data }, uptime_ms: 0, output_bytes: 1, end: 0 });
+        true
     }
 }
 
@@ -92,6 +108,8 @@ struct Command {
 
 #[async_trait]
 impl RunningCommand for Command {
+    async fn begin(&mut self) {}
+
     async fn terminate(&mut self) {
         self.signal.send_replace(Signal::Terminate);
     }
@@ -107,10 +125,6 @@ impl RunningCommand for Command {
         let code = (&mut self.work).await.unwrap_or(None);
         self.has_ended = true;
         code.map_or(CommandEvent::Finished, |code| CommandEvent::Exited(Exit::with_code(code)))
-    }
-
-    fn leftover_outputs(&mut self) -> Outputs {
-        Outputs::new()
     }
 }
 

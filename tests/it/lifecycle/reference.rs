@@ -111,6 +111,9 @@ impl Machine {
             RunCommand::ExtendLease(extend) => is_leased(extend.lease),
             RunCommand::EnterPhase(enter) => is_leased(enter.lease),
             RunCommand::AppendFrames(append) => is_leased(append.lease),
+            RunCommand::AdoptRun(adopt) => {
+                is_leased(Lease { run: adopt.run, attempt: adopt.attempt, token: adopt.token })
+            }
             RunCommand::RequestApproval(request) => is_leased(request.lease),
             RunCommand::FinishAttempt(finish) => match finish.holder {
                 LeaseHolder::Worker(lease) => is_leased(lease),
@@ -220,6 +223,10 @@ fn change(run: &mut Run, write: &RunWrite) {
             run.status = Status::Running;
             run.token += 1;
             run.held = Some(Held::By(claim.owner.clone(), claim.lease_until.0));
+        }
+        RunCommand::AdoptRun(adopt) => {
+            run.token += 1;
+            run.held = Some(Held::By(adopt.owner.clone(), adopt.lease_until.0));
         }
         RunCommand::ExtendLease(extend) => match &mut run.held {
             Some(Held::By(_, known)) => *known = extend.lease_until.0,

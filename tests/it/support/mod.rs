@@ -233,6 +233,8 @@ impl World {
             .env("RUNTRAIL_LEASE", "60s")
             // Longer than any command needs that ends on SIGTERM. Tests of SIGKILL set their own.
             .env("RUNTRAIL_GRACE", "30s")
+            // Most tests kill a server to see what its runs become without it. Tests of the hand-over set their own.
+            .env("RUNTRAIL_HANDOVER", "0s")
             .arg("--data-dir")
             .arg(data)
             .arg("--pipelines")

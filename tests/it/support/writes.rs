@@ -44,12 +44,12 @@ pub fn write(command: impl Into<RunCommand>, lines: &[&str]) -> RunWrite {
 /// A claim whose lease never expires.
 pub fn claim(run: RunKey, attempt: u32) -> RunWrite {
     let lease_until = Timestamp(i64::MAX);
-    write(ClaimRun { run, attempt, owner: "test".into(), lease_until }, &["claimed"])
+    write(ClaimRun { run, attempt, owner: "test".into(), lease_until, hands_over: false }, &["claimed"])
 }
 
 /// Lines under a lease.
 pub fn append(lease: Lease, lines: &[&str]) -> RunWrite {
-    write(AppendFrames { lease }, lines)
+    write(AppendFrames::new(lease), lines)
 }
 
 /// The attempt completes, with this line.
