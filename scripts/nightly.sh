@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Tests that take too long for every change: the randomized ones, for longer and with new seeds each night.
 #
-#   scripts/nightly.sh [chance|crash|torn|faults|load|soak|fuzz|real|packs]…     all of them if none is named
+#   scripts/nightly.sh [chance|crash|handover|torn|faults|load|soak|fuzz|real|packs]…     all of them if none is named
 #
 # RUNTRAIL_NIGHT repeats the seeds of another night. A failing test prints its seed and how to repeat it.
 set -euo pipefail
@@ -29,6 +29,11 @@ night_chance() {
 # kill -9 of the program at 200 random moments
 night_crash() {
   RUNTRAIL_SEED=$NIGHT RUNTRAIL_ROUNDS=${RUNTRAIL_ROUNDS:-200} scripts/test.sh rust crash_at_any_moment
+}
+
+# kill -9 of the program at 200 random moments; its commands do not notice
+night_handover() {
+  RUNTRAIL_SEED=$NIGHT RUNTRAIL_ROUNDS=${RUNTRAIL_ROUNDS:-200} scripts/test.sh rust handover_at_any_moment
 }
 
 # 200 torn write-ahead logs, of 5 servers
@@ -80,10 +85,10 @@ night_packs() {
   return "$failed"
 }
 
-[ $# -gt 0 ] || set -- chance crash torn faults load soak fuzz real packs
+[ $# -gt 0 ] || set -- chance crash handover torn faults load soak fuzz real packs
 for part in "$@"; do
   case $part in
-    chance | crash | torn | faults | load | soak | fuzz | real | packs) timed "tonight: $part" "night_$part" ;;
-    *) fail "scripts/nightly.sh knows no part '$part': name chance, crash, torn, faults, load, soak, fuzz, real or packs." ;;
+    chance | crash | handover | torn | faults | load | soak | fuzz | real | packs) timed "tonight: $part" "night_$part" ;;
+    *) fail "scripts/nightly.sh knows no part '$part': name chance, crash, handover, torn, faults, load, soak, fuzz, real or packs." ;;
   esac
 done

@@ -20,6 +20,7 @@ mod faults;
 mod first_view;
 mod forges;
 mod full_screen;
+mod handover;
 mod hooks;
 mod isolation;
 mod journal;
