@@ -63,13 +63,17 @@ pub struct Meter {
 impl Meter {
     /// A meter for an attempt that starts or resumes now.
     pub fn new(limits: Limits) -> Self {
-        Self::resume(limits, Usage { since: Timestamp::wall(), output: 0, frames: 0 })
+        Self::starting(limits, Usage { since: Timestamp::wall(), output: 0, frames: 0 }, 0)
     }
 
     /// A meter for an attempt that another server has executed until now.
     pub fn resume(limits: Limits, usage: Usage) -> Self {
+        Self::starting(limits, usage, Timestamp::wall().since(usage.since))
+    }
+
+    fn starting(limits: Limits, usage: Usage, spent_ms: u64) -> Self {
         let Usage { since, output, frames } = usage;
-        let left = limits.duration_ms.map(|limit| limit.saturating_sub(Timestamp::wall().since(since)));
+        let left = limits.duration_ms.map(|limit| limit.saturating_sub(spent_ms));
         Self {
             limits,
             usage: Mutex::new(UsageCounter { limits, output, frames }),
