@@ -35,8 +35,8 @@ as_postgres_user() {
 }
 
 # Starts a server in a folder of its own, on a free port of 127.0.0.1, and runs a command with its URL in
-# RUNTRAIL_TEST_POSTGRES. The server ends with the command, however that ends.
-with_postgres() {
+# RUNTRAIL_TEST_POSTGRES. The server ends with the command, however that ends: its trap is that of a subshell.
+with_postgres() (
   local programs folder port
   programs=$(find_postgres) || fail "PostgreSQL is missing: scripts/setup.sh test installs it."
   folder=$(mktemp -d "${TMPDIR:-/tmp}/runtrail-postgres.XXXXXX")
@@ -51,7 +51,7 @@ with_postgres() {
     -o "-k $folder -p $port -h 127.0.0.1 -c max_connections=400 -c fsync=on" start >/dev/null) ||
     fail "PostgreSQL does not start: $(cat "$folder/log")"
   RUNTRAIL_TEST_POSTGRES="postgres://runtrail@127.0.0.1:$port" "$@"
-}
+)
 
 # A port that nothing listens on.
 free_port() {
