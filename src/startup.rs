@@ -2,6 +2,7 @@
 //! tasks, serves, and shuts down in order.
 
 mod confinement;
+mod connection_limits;
 mod data_dir;
 mod database_probe;
 mod error;
@@ -29,7 +30,7 @@ use crate::config::{DATABASE_FILE, DatabaseLocation, ServeArgs};
 use crate::engine::environment::PassedVariables;
 use crate::engine::run_as::RunAs;
 use crate::engine::{Engine, EngineOptions, EngineTask, ProcessLauncher, own_process};
-use crate::http::{ConnectionLimits, HttpOptions, HttpServer};
+use crate::http::{HttpOptions, HttpServer};
 use crate::instances::InstanceTask;
 use crate::journal::{GroupCommit, Journal, Relay};
 use crate::model::BasePath;
@@ -300,7 +301,7 @@ impl Server {
             stop: self.stop.clone(),
             heartbeat: args.heartbeat,
             poll_interval: args.poll_interval,
-            connection_limits: connection_limits(args),
+            connection_limits: connection_limits::of(args),
             access,
             has_strong_token,
             login_url: format!("{origin}/login").into(),
@@ -386,20 +387,4 @@ async fn open_store(args: &ServeArgs, data_dir: &Path) -> Result<Store, StartErr
         DatabaseLocation::Postgres(options) => ("PostgreSQL".to_owned(), Store::open_postgres(&options).await),
     };
     opened.map_err(|source| StartError::Database { place, source })
-}
-
-/// The limits of connections. To be called after the limit of open files was raised.
-fn connection_limits(args: &ServeArgs) -> ConnectionLimits {
-    let possible = open_files::available_for_connections(args.workers).unwrap_or(usize::MAX);
-    let total = args.max_connections.map_or(possible, |requested| {
-        if requested.get() > possible {
-            tracing::warn!(
-                requested,
-                possible,
-                "--max-connections is more than the open file limit allows; raise that limit, too (ulimit -n, LimitNOFILE)"
-            );
-        }
-        requested.get().min(possible)
-    });
-    ConnectionLimits { total: total.max(1), per_client: args.connections_per_client.get() }
 }
