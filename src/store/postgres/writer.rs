@@ -10,6 +10,7 @@
 //!   row with a random id to `commits`, and holds a lock of this instance until it ends: a new connection takes the
 //!   lock, and then the row is there or it is not.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgConnection};
@@ -59,12 +60,18 @@ struct Held {
     lost_process: Option<i32>,
 }
 
+/// What a transaction has written.
+struct Written {
+    outcomes: Vec<WriteOutcome>,
+    notices: Vec<RunNotice>,
+}
+
 /// A transaction that did not end well.
 enum Failure {
     /// It was rolled back.
     RolledBack(StoreError, Fault),
-    /// The connection was lost during its commit. The outcomes hold if the row with this id is there.
-    InDoubt { commit: i64, outcomes: Vec<WriteOutcome>, error: StoreError },
+    /// The connection was lost during its commit. It was made if the row with this id is there.
+    InDoubt { commit: i64, written: Written, error: StoreError },
 }
 
 impl Writer {
@@ -76,28 +83,29 @@ impl Writer {
     pub async fn commit(&self, commands: &[StoreCommand]) -> Result<Vec<WriteOutcome>, StoreError> {
         let mut held = self.held.lock().await;
         let mut repeats = 0;
-        let outcomes = loop {
+        let Written { outcomes, notices } = loop {
             match self.attempt(&mut held, commands).await {
-                Ok(outcomes) => break outcomes,
+                Ok(written) => break written,
                 Err(Failure::RolledBack(_, Fault::Conflict)) if repeats < MAX_REPEATS => {
                     repeats += 1;
                     tokio::time::sleep(repeat_wait(repeats)).await;
                 }
-                // What the transaction is in conflict with does not go away: its own values, or rows that stay.
-                Err(Failure::RolledBack(StoreError::Unavailable(error), Fault::Conflict)) => {
+                // A row with the same unique value stays there, so the transaction fails again.
+                Err(Failure::RolledBack(StoreError::Unavailable(error), Fault::Conflict))
+                    if is_unique_violation(&error) =>
+                {
                     return Err(StoreError::Failed(error));
                 }
                 Err(Failure::RolledBack(error, _)) => return Err(error),
-                Err(Failure::InDoubt { commit, outcomes, error }) => {
-                    tracing::warn!(%error, "the connection was lost during a commit; asking the database what became of it");
+                Err(Failure::InDoubt { commit, written, error }) => {
+                    tracing::warn!(%error, "the connection was lost during a commit; asking the database for its outcome");
                     if self.resolve(&mut held, commit).await {
-                        break outcomes;
+                        break written;
                     }
                     return Err(error);
                 }
             }
         };
-        let notices = RunNotice::of_commit(commands, &outcomes);
         if !notices.is_empty() {
             // The task that notifies ends with the store.
             let _ = self.notices.send(notices);
@@ -105,7 +113,7 @@ impl Writer {
         Ok(outcomes)
     }
 
-    async fn attempt(&self, held: &mut Held, commands: &[StoreCommand]) -> Result<Vec<WriteOutcome>, Failure> {
+    async fn attempt(&self, held: &mut Held, commands: &[StoreCommand]) -> Result<Written, Failure> {
         if held.connection.is_none() {
             self.connect(held).await.map_err(|error| {
                 let fault = Fault::of(&error);
@@ -114,20 +122,19 @@ impl Writer {
         }
         let Some(connection) = held.connection.as_mut() else { unreachable!("it was opened above") };
         let commit = random();
-        let written = timeout(TRANSACTION_TIMEOUT, self.write(connection, commit, commands)).await;
-        let failure = match written.unwrap_or_else(|_| Err(timed_out())) {
-            Ok(outcomes) => match timeout(TRANSACTION_TIMEOUT, connection.execute("COMMIT")).await {
-                Ok(Ok(_)) => return Ok(outcomes),
-                Ok(Err(error)) if Fault::of(&error) != Fault::Disconnected => classify(error),
-                Ok(Err(error)) => {
-                    self.lose(held);
-                    return Err(Failure::InDoubt { commit, outcomes, error: classify(error) });
+        let writing = timeout(TRANSACTION_TIMEOUT, self.write(connection, commit, commands)).await;
+        let failure = match writing.unwrap_or_else(|_| Err(classify(slow()))) {
+            Ok(written) => {
+                let committing = timeout(TRANSACTION_TIMEOUT, connection.execute("COMMIT")).await;
+                match committing.unwrap_or_else(|_| Err(slow())) {
+                    Ok(_) => return Ok(written),
+                    Err(error) if Fault::of(&error) != Fault::Disconnected => classify(error),
+                    Err(error) => {
+                        self.lose(held);
+                        return Err(Failure::InDoubt { commit, written, error: classify(error) });
+                    }
                 }
-                Err(_) => {
-                    self.lose(held);
-                    return Err(Failure::InDoubt { commit, outcomes, error: timed_out() });
-                }
-            },
+            }
             Err(error) => error,
         };
         let fault = fault_of(&failure);
@@ -147,7 +154,7 @@ impl Writer {
         connection: &mut PgConnection,
         commit: i64,
         commands: &[StoreCommand],
-    ) -> Result<Vec<WriteOutcome>, StoreError> {
+    ) -> Result<Written, StoreError> {
         let begin = format!("BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_advisory_xact_lock({})", self.instance);
         connection.execute(sqlx::raw_sql(sqlx::AssertSqlSafe(begin))).await.map_err(classify)?;
         let mut runs: Vec<i64> = commands.iter().filter_map(|command| command.run().map(|run| run.0)).collect();
@@ -158,14 +165,15 @@ impl Writer {
             lock.execute(&mut *connection).await.map_err(classify)?;
         }
         let outcomes = apply_all(commands, &mut PostgresTransaction::new(connection)).await?;
-        let notices = RunNotice::to_text(&RunNotice::of_commit(commands, &outcomes));
+        let notices = RunNotice::of_commit(commands, &outcomes);
         let record = sqlx::query(
             "INSERT INTO commits (id, xid, at, instance, changes)
              VALUES ($1, CAST(CAST(pg_current_xact_id() AS TEXT) AS BIGINT),
                 CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT), $2, $3)",
         );
-        record.bind(commit).bind(self.instance).bind(notices).execute(connection).await.map_err(classify)?;
-        Ok(outcomes)
+        let record = record.bind(commit).bind(self.instance).bind(RunNotice::to_text(&notices));
+        record.execute(connection).await.map_err(classify)?;
+        Ok(Written { outcomes, notices })
     }
 
     async fn connect(&self, held: &mut Held) -> Result<(), sqlx::Error> {
@@ -201,7 +209,7 @@ impl Writer {
             match self.find(held, commit).await {
                 Ok(is_there) => return is_there,
                 Err(error) => {
-                    tracing::warn!(%error, "it is not known yet whether a commit was made");
+                    tracing::debug!(%error, "it is not known yet whether a commit was made");
                     self.lose(held);
                     tokio::time::sleep(RESOLVE_INTERVAL).await;
                 }
@@ -246,8 +254,9 @@ fn slow() -> sqlx::Error {
     sqlx::Error::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, "the database server does not answer"))
 }
 
-fn timed_out() -> StoreError {
-    classify(slow())
+fn is_unique_violation(error: &Arc<dyn std::error::Error + Send + Sync>) -> bool {
+    let error = error.downcast_ref::<sqlx::Error>().and_then(sqlx::Error::as_database_error);
+    error.is_some_and(|error| error.is_unique_violation())
 }
 
 /// What the error of a command waits for.

@@ -2,6 +2,7 @@
 
 mod faults;
 mod kills;
+mod lost_answers;
 mod startup;
 
 use std::collections::BTreeMap;
